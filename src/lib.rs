@@ -1,0 +1,8 @@
+//! Genomic data formats born for object storage.
+
+pub mod error;
+pub mod genome;
+pub mod pipeline;
+pub mod records;
+
+pub use error::{Error, Result};
