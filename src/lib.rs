@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod error;
 pub mod genome;
+pub mod paf;
 pub mod pipeline;
 pub mod records;
 

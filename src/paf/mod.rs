@@ -1,0 +1,3 @@
+//! PAF: alignments in chunks.
+
+pub mod block;
