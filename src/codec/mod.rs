@@ -16,6 +16,7 @@
 
 mod bytes;
 mod choose;
+pub mod cursor;
 mod entropy;
 pub mod quality;
 mod rans;

@@ -1,9 +1,10 @@
 //! Read bases: differences from the block's reference, and what has no reference.
 
 use super::core::Core;
-use super::cursor::{Cursor, put_varint};
 use super::reference::{Reference, for_each_match, letter_of};
 use super::series::{self, StreamsIn, StreamsOut};
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::records::alignments::Record;
 
@@ -119,14 +120,14 @@ pub(super) fn encode(
                 if expected == actual {
                     equal += 1;
                 } else {
-                    put_varint(&mut gaps, equal);
+                    varint::put(&mut gaps, equal);
                     symbols.push(difference(expected, actual));
                     equal = 0;
                     *differing += 1;
                 }
             }
         });
-        put_varint(&mut counts, u64::from(*differing));
+        varint::put(&mut counts, u64::from(*differing));
         for_each_clip(core, index, |read_at, len| {
             clipped.extend_from_slice(&codes[read_at..read_at + len]);
         });
@@ -150,7 +151,7 @@ fn encode_padding(records: &[Record<'_>], out: &mut StreamsOut) {
             _ => 0,
         };
         if nibble != 0 {
-            put_varint(&mut padding, (index - last) as u64);
+            varint::put(&mut padding, (index - last) as u64);
             padding.push(nibble);
             last = index;
         }

@@ -2,8 +2,9 @@
 //!
 //! Everything else is predicted from these, so they are gathered into columns once, on both sides.
 
-use super::cursor::{Cursor, put_varint, put_zigzag};
 use super::series::{self, StreamsIn, StreamsOut};
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::records::alignments::{CigarOp, Record};
 
@@ -86,14 +87,14 @@ impl Core {
         let (mut contig, mut position) = (0, 0);
         for index in 0..self.len() {
             let step = i64::from(self.contig[index]) - contig;
-            put_zigzag(&mut contigs, step);
+            varint::put_signed(&mut contigs, step);
             contig = i64::from(self.contig[index]);
             if step != 0 {
                 position = 0;
             }
-            put_zigzag(&mut positions, i64::from(self.position[index]) - position);
+            varint::put_signed(&mut positions, i64::from(self.position[index]) - position);
             position = i64::from(self.position[index]);
-            put_varint(&mut lengths, u64::from(self.length[index]));
+            varint::put(&mut lengths, u64::from(self.length[index]));
         }
         out.set(series::CONTIG, contigs);
         out.set(series::POSITION, positions);
@@ -109,12 +110,12 @@ impl Core {
             let ops = self.cigar(index);
             let length = u64::from(self.length[index]);
             match ops {
-                [] => put_varint(&mut shapes, 0),
+                [] => varint::put(&mut shapes, 0),
                 [op] if op.code() == 0 && u64::from(op.len()) == length && length > 0 => {
-                    put_varint(&mut shapes, 1);
+                    varint::put(&mut shapes, 1);
                 }
                 _ => {
-                    put_varint(&mut shapes, ops.len() as u64 + 1);
+                    varint::put(&mut shapes, ops.len() as u64 + 1);
                     // The last length that moves along the read follows from the read's length.
                     let implied = (length > 0 && read_len(ops) == length)
                         .then(|| ops.iter().rposition(|op| op.consumes_read()))
@@ -123,7 +124,7 @@ impl Core {
                         let mark = if at == 0 && implied.is_none() { STATED } else { 0 };
                         codes.push(op.code() | mark);
                         if Some(at) != implied {
-                            put_varint(lens.of(op.code()), u64::from(op.len()));
+                            varint::put(lens.of(op.code()), u64::from(op.len()));
                         }
                     }
                 }
@@ -257,9 +258,8 @@ impl<'a> CigarStreams<'a> {
         let stated = codes[0] & STATED != 0;
         let code_at = |at: usize| if at == 0 { codes[0] & !STATED } else { codes[at] };
         let consumes_read = |code: u8| CigarOp(u32::from(code)).consumes_read();
-        let implied = (!stated)
-            .then(|| (0..count).rposition(|at| consumes_read(code_at(at))))
-            .flatten();
+        let implied =
+            (!stated).then(|| (0..count).rposition(|at| consumes_read(code_at(at)))).flatten();
         let first = ops.len();
         let mut covered = 0_u64;
         for at in 0..count {

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 
 use super::core::Core;
-use super::cursor::{Cursor, put_varint, put_zigzag};
 use super::series::{self, StreamsIn, StreamsOut};
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::records::alignments::Record;
 use crate::records::alignments::record::flags::{
@@ -138,7 +139,10 @@ impl Links {
         let mut distances = Vec::new();
         for (index, lower) in self.lower.iter().enumerate() {
             if self.upper[index].is_none() {
-                put_varint(&mut distances, lower.map_or(0, |lower| u64::from(lower) - index as u64));
+                varint::put(
+                    &mut distances,
+                    lower.map_or(0, |lower| u64::from(lower) - index as u64),
+                );
             }
         }
         out.set(series::MATE_LINK, distances);
@@ -204,25 +208,25 @@ pub(super) fn encode(core: &Core, records: &[Record<'_>], out: &mut StreamsOut) 
                 .unwrap_or(TlenRule::Stated);
             rules.push(rule as u8);
             if matches!(rule, TlenRule::Opposite | TlenRule::Stated) {
-                put_zigzag(&mut tlens, i64::from(actual.0));
+                varint::put_signed(&mut tlens, i64::from(actual.0));
             }
             if rule == TlenRule::Stated {
-                put_zigzag(&mut tlens, i64::from(actual.1));
+                varint::put_signed(&mut tlens, i64::from(actual.1));
             }
             continue;
         }
         let (mate_contig, mate_position) = (record.mate_ref_id(), record.mate_position());
         let same = mate_contig >= 0 && mate_contig == core.contig[index];
         match mate_contig {
-            _ if same => put_varint(&mut contigs, 1),
-            -1 => put_varint(&mut contigs, 0),
+            _ if same => varint::put(&mut contigs, 1),
+            -1 => varint::put(&mut contigs, 0),
             // Negative ids other than -1 wrap around and come back as they were.
-            other => put_varint(&mut contigs, u64::from(other as u32) + 2),
+            other => varint::put(&mut contigs, u64::from(other as u32) + 2),
         }
         let base = if same { i64::from(core.position[index]) } else { -1 };
-        put_zigzag(&mut positions, i64::from(mate_position) - base);
+        varint::put_signed(&mut positions, i64::from(mate_position) - base);
         let estimate = estimated_tlen(core, index, mate_contig, mate_position);
-        put_zigzag(&mut tlens, i64::from(record.template_length()) - estimate);
+        varint::put_signed(&mut tlens, i64::from(record.template_length()) - estimate);
     }
     out.set(series::MATE_CONTIG, contigs);
     out.set(series::MATE_POSITION, positions);
@@ -246,7 +250,7 @@ fn encode_flags_and_mapq(
         };
         if let Some(upper) = links.upper[index] {
             let upper = upper as usize;
-            put_varint(&mut mate_flags, u64::from(stored(index) ^ expected_flags(flags[upper])));
+            varint::put(&mut mate_flags, u64::from(stored(index) ^ expected_flags(flags[upper])));
             mate_mapq.push(record.mapping_quality().wrapping_sub(records[upper].mapping_quality()));
         } else {
             let [low_byte, high_byte] = stored(index).to_le_bytes();

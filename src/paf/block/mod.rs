@@ -7,7 +7,6 @@
 
 mod bases;
 mod core;
-mod cursor;
 mod mates;
 mod md;
 mod needs;
@@ -16,9 +15,10 @@ pub mod series;
 mod tags;
 mod text;
 
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use bases::Bases;
 use core::Core;
-use cursor::{Cursor, put_varint};
 use mates::{Links, MateFields};
 use reference::Reference;
 use series::{Series, StreamsIn, StreamsOut};
@@ -89,7 +89,7 @@ pub fn encode(batch: &RecordBatch, effort: Effort) -> Result<Vec<CodedStream>> {
             qualities.extend_from_slice(quality);
         }
         if record.bin() != expected_bin(&core, index, record.flags()) {
-            put_varint(&mut bins, (index - last_bin) as u64);
+            varint::put(&mut bins, (index - last_bin) as u64);
             bins.extend_from_slice(&record.bin().to_le_bytes());
             last_bin = index;
         }

@@ -48,7 +48,9 @@ pub(in crate::paf) fn is_needed(series: Series, fields: &Fields) -> bool {
     }
     match series {
         series::MAPQ | series::MATE_MAPQ => needs.mapping_quality,
-        series::MATE_CONTIG | series::MATE_POSITION | series::TLEN | series::TLEN_RULE => needs.mate,
+        series::MATE_CONTIG | series::MATE_POSITION | series::TLEN | series::TLEN_RULE => {
+            needs.mate
+        }
         series::REFERENCE
         | series::REFERENCE_ODD
         | series::DIFF_COUNT

@@ -8,9 +8,10 @@
 
 use super::bases::Bases;
 use super::core::Core;
-use super::cursor::{Cursor, put_varint};
 use super::md;
 use super::series::{self, StreamsIn, StreamsOut};
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::records::alignments::{CigarOp, Record};
 
@@ -110,8 +111,9 @@ impl Reference {
         let mut votes = vec![[0_u16; 4]; if voters.is_empty() { 0 } else { self.codes.len() }];
         for &index in voters {
             for_each_match(core, index, self, |_, offset, read_at, len| {
-                for (vote, &code) in
-                    votes[offset..offset + len].iter_mut().zip(&bases.of(index)[read_at..read_at + len])
+                for (vote, &code) in votes[offset..offset + len]
+                    .iter_mut()
+                    .zip(&bases.of(index)[read_at..read_at + len])
                 {
                     if let Some(letter) = letter_of(code) {
                         vote[letter] = vote[letter].saturating_add(1);
@@ -121,9 +123,9 @@ impl Reference {
         }
         for (offset, code) in self.codes.iter_mut().enumerate().filter(|(_, code)| **code == 0) {
             // Equal counts go to the first letter, an uncovered base (in a deletion) to A.
-            let best = votes.get(offset).map_or(0, |vote| {
-                (0..4).rev().max_by_key(|&letter| vote[letter]).unwrap_or(0)
-            });
+            let best = votes
+                .get(offset)
+                .map_or(0, |vote| (0..4).rev().max_by_key(|&letter| vote[letter]).unwrap_or(0));
             *code = ACGT[best];
         }
     }
@@ -137,7 +139,7 @@ impl Reference {
             match letter_of(code) {
                 Some(letter) => packed[at / 4] |= (letter as u8) << (2 * (at % 4)),
                 None => {
-                    put_varint(&mut odd, (at - last) as u64);
+                    varint::put(&mut odd, (at - last) as u64);
                     odd.push(code);
                     last = at;
                 }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::bases::Bases;
 use super::core::{Core, long_cigar_is_last};
-use super::cursor::{Cursor, put_varint, put_zigzag};
 use super::mates::Links;
 use super::md;
 use super::reference::Reference;
 use super::series::{self, Series, StreamsIn, StreamsOut, TAG_DERIVED, TAG_EXTRA, TAG_VALUES};
 use super::text::{TextReader, TextWriter};
 use crate::codec::Effort;
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::error::{Error, Result};
 use crate::records::alignments::fields::TagNames;
 use crate::records::alignments::record::CIGAR_LETTERS;
@@ -42,11 +43,14 @@ impl Basis<'_> {
     /// The value that an integer tag of record `index` probably has.
     fn expected_int(&self, name: [u8; 2], index: usize) -> i64 {
         match &name {
-            b"NM" if self.core.is_aligned(index) => self.alignment.as_ref().map_or(0, |alignment| {
-                let gaps = self.core.cigar(index).iter().filter(|op| matches!(op.code(), 1 | 2));
-                let gaps: i64 = gaps.map(|op| i64::from(op.len())).sum();
-                gaps + i64::from(alignment.differing[index])
-            }),
+            b"NM" if self.core.is_aligned(index) => {
+                self.alignment.as_ref().map_or(0, |alignment| {
+                    let gaps =
+                        self.core.cigar(index).iter().filter(|op| matches!(op.code(), 1 | 2));
+                    let gaps: i64 = gaps.map(|op| i64::from(op.len())).sum();
+                    gaps + i64::from(alignment.differing[index])
+                })
+            }
             b"MQ" => self.links.mate(index).map_or(0, |mate| i64::from(self.mapq[mate])),
             _ => 0,
         }
@@ -55,9 +59,7 @@ impl Basis<'_> {
     /// Appends the text that a tag of record `index` should have; `false` where none follows.
     fn derive_text(&self, name: [u8; 2], index: usize, out: &mut Vec<u8>) -> bool {
         match (&name, &self.alignment) {
-            (b"MD", Some(a)) => {
-                md::derive(self.core, index, a.bases.of(index), a.reference, out)
-            }
+            (b"MD", Some(a)) => md::derive(self.core, index, a.bases.of(index), a.reference, out),
             (b"MC", _) => self.links.mate(index).is_some_and(|mate| {
                 put_cigar_text(self.core.cigar(mate), out);
                 true
@@ -136,13 +138,13 @@ pub(super) fn encode(
         let id = match lists.get(&list) {
             Some(&id) => id,
             None => {
-                put_varint(&mut lists_out, (list.len() / 3) as u64);
+                varint::put(&mut lists_out, (list.len() / 3) as u64);
                 lists_out.extend_from_slice(&list);
                 lists.insert(list.clone(), next);
                 next
             }
         };
-        put_varint(&mut choices, id);
+        varint::put(&mut choices, id);
     }
     out.set(series::TAG_LISTS, lists_out);
     out.set(series::TAG_LIST, choices);
@@ -181,16 +183,16 @@ fn put_value<'a>(
     }
     if kind & ARRAY != 0 {
         let width = width_of(kind & !ARRAY).unwrap_or(1);
-        put_varint(&mut stream.extra, ((tag.value.len() - 5) / width) as u64);
+        varint::put(&mut stream.extra, ((tag.value.len() - 5) / width) as u64);
         stream.values.extend_from_slice(&tag.value[5..]);
         return;
     }
     match tag.as_int() {
         Some(value) if is_expected(tag.name) => {
-            put_zigzag(&mut stream.values, value - basis.expected_int(tag.name, index));
+            varint::put_signed(&mut stream.values, value - basis.expected_int(tag.name, index));
         }
-        Some(value) if matches!(kind, b's' | b'i') => put_zigzag(&mut stream.values, value),
-        Some(value) if matches!(kind, b'S' | b'I') => put_varint(&mut stream.values, value as u64),
+        Some(value) if matches!(kind, b's' | b'i') => varint::put_signed(&mut stream.values, value),
+        Some(value) if matches!(kind, b'S' | b'I') => varint::put(&mut stream.values, value as u64),
         _ => stream.values.extend_from_slice(tag.value),
     }
 }

@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::cursor::{Cursor, put_varint};
 use super::md::put_number;
+use crate::codec::cursor::Cursor;
+use crate::codec::varint;
 use crate::codec::{self, Effort};
 use crate::error::{Error, Result};
 
@@ -73,7 +74,7 @@ impl<'a> TextWriter<'a> {
             if ids.len() > limit {
                 return None;
             }
-            put_varint(&mut values, id);
+            varint::put(&mut values, id);
         }
         Some((values, extra))
     }
@@ -99,7 +100,7 @@ impl<'a> TextWriter<'a> {
                     let value =
                         rest[..run].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
                     values.push(NUMBER);
-                    put_varint(&mut extra, value);
+                    varint::put(&mut extra, value);
                 } else {
                     values.extend_from_slice(&rest[..run.max(1)]);
                 }
@@ -151,7 +152,9 @@ impl<'a> TextReader<'a> {
             Coding::Dictionary(entries) => {
                 let id: usize = self.values.number()?;
                 out.extend_from_slice(
-                    entries.get(id).ok_or_else(|| Error::corrupt("a text is not in its dictionary"))?,
+                    entries
+                        .get(id)
+                        .ok_or_else(|| Error::corrupt("a text is not in its dictionary"))?,
                 );
             }
             Coding::Numbers(numbers) => {
