@@ -6,5 +6,6 @@ pub mod genome;
 pub mod paf;
 pub mod pipeline;
 pub mod records;
+pub mod store;
 
 pub use error::{Error, Result};
