@@ -3,4 +3,6 @@
 pub mod block;
 pub mod chunk;
 pub mod directory;
+pub mod index;
+pub mod partition;
 pub mod place;
