@@ -6,3 +6,5 @@ pub mod directory;
 pub mod index;
 pub mod partition;
 pub mod place;
+mod scan;
+pub mod selection;
