@@ -17,6 +17,7 @@
 mod bytes;
 mod choose;
 mod entropy;
+pub mod names;
 pub mod quality;
 mod rans;
 pub mod varint;
