@@ -18,6 +18,7 @@ mod bytes;
 mod choose;
 pub mod cursor;
 mod entropy;
+pub mod names;
 pub mod quality;
 mod rans;
 pub mod varint;
