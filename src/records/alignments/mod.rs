@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod fields;
+pub mod filter;
 pub mod record;
 
 pub use batch::RecordBatch;
