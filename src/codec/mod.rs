@@ -50,6 +50,8 @@ pub enum Codec {
     Zstd = 1,
     /// Static entropy coding by asymmetric numeral systems.
     Rans = 2,
+    /// Texts that each end in NUL, split in tokens.
+    Names = 3,
     /// One byte value, repeated.
     Constant = 5,
 }
@@ -64,6 +66,7 @@ impl Codec {
             0 => Self::Raw,
             1 => Self::Zstd,
             2 => Self::Rans,
+            3 => Self::Names,
             5 => Self::Constant,
             _ => {
                 return Err(Error::unsupported("unknown codec of a stream")
@@ -101,6 +104,7 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         },
         Codec::Zstd => zstd::decode(bytes, raw_len),
         Codec::Rans => rans::decode(bytes, raw_len),
+        Codec::Names => names::decode_list(bytes, raw_len),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) use needs::is_needed;
 use crate::codec::{self, Codec, Coded, Effort, Nature};
 use crate::error::{Error, Result};
 use crate::records::alignments::fields::Fields;
+use crate::records::alignments::record::flags::{READ2, UNMAPPED};
 use crate::records::alignments::record::reg2bin;
 use crate::records::alignments::{CigarOp, RecordBatch};
 
@@ -99,35 +100,54 @@ pub fn encode(batch: &RecordBatch, effort: Effort) -> Result<Vec<CodedStream>> {
     out.set(series::QUAL, qualities);
     out.set(series::BIN, bins);
 
-    let quality_lens: Vec<u32> = present
-        .iter()
-        .zip(&core.length)
-        .filter(|(present, _)| **present == 1)
-        .map(|(_, &length)| length)
-        .collect();
+    let flags: Vec<u16> = records.iter().map(|record| record.flags()).collect();
+    let reads = QualityReads::of(&present, &core, &flags);
     Ok(out
         .into_iter()
         .map(|(series, raw)| {
-            let Coded { codec, bytes } = code(series, &raw, &quality_lens, effort);
+            let Coded { codec, bytes } = code(series, &raw, &reads, effort);
             CodedStream { series, codec, raw_len: raw.len(), bytes }
         })
         .collect())
 }
 
+/// The reads whose qualities are stored: how long each is, and whether it is a second read.
+struct QualityReads {
+    lens: Vec<u32>,
+    is_second: Vec<u8>,
+}
+
+impl QualityReads {
+    fn of(present: &[u8], core: &Core, flags: &[u16]) -> Self {
+        let stored = || present.iter().enumerate().filter(|(_, present)| **present == 1);
+        Self {
+            lens: stored().map(|(index, _)| core.length[index]).collect(),
+            is_second: stored().map(|(index, _)| u8::from(flags[index] & READ2 != 0)).collect(),
+        }
+    }
+}
+
 /// Codes one stream by what is known of its nature.
-fn code(series: Series, raw: &[u8], _quality_lens: &[u32], effort: Effort) -> Coded {
-    let nature = match series {
-        series::QUAL => Nature::Symbols,
-        series::NAME => Nature::Text,
-        _ => Nature::Bytes,
-    };
-    codec::encode_as(raw, nature, effort)
+fn code(series: Series, raw: &[u8], reads: &QualityReads, effort: Effort) -> Coded {
+    match series {
+        series::QUAL => codec::quality::encode(raw, &reads.lens, &reads.is_second, effort),
+        series::NAME => {
+            let coded = codec::encode_as(raw, Nature::Text, Effort::Fast);
+            match codec::names::encode_list(raw, effort) {
+                Some(bytes) if bytes.len() < coded.bytes.len() => {
+                    Coded { codec: Codec::Names, bytes }
+                }
+                _ => coded,
+            }
+        }
+        _ => codec::encode_as(raw, Nature::Bytes, effort),
+    }
 }
 
 /// The bin that htslib computes: from the CIGAR's span, or one base for an unmapped read.
 fn expected_bin(core: &Core, index: usize, flags: u16) -> u16 {
     let start = i64::from(core.position[index]);
-    let unmapped = flags & crate::records::alignments::record::flags::UNMAPPED != 0;
+    let unmapped = flags & UNMAPPED != 0;
     reg2bin(start, if unmapped { start + 1 } else { core.end[index] })
 }
 
@@ -150,12 +170,17 @@ pub struct Coding<'a> {
 pub fn decode(coding: &Coding<'_>, fields: &Fields) -> Result<RecordBatch> {
     let needs = Needs::of(fields);
     let mut streams = StreamsIn::default();
+    let mut coded_qualities = None;
     for &(series, codec, raw_len, bytes) in &coding.streams {
         if !is_needed(series, fields) {
             continue;
         }
         if raw_len as u64 > stream_limit(coding) {
             return Err(Error::corrupt(format!("stream {} is too long", series.name())));
+        }
+        if series == series::QUAL {
+            coded_qualities = Some((codec, bytes, raw_len));
+            continue;
         }
         let raw = codec::decode(codec, bytes, raw_len)
             .map_err(|error| error.at(format!("stream {}", series.name())))?;
@@ -169,6 +194,17 @@ pub fn decode(coding: &Coding<'_>, fields: &Fields) -> Result<RecordBatch> {
     }
     let links = Links::decode(&streams, count)?;
     let flags = mates::decode_flags(&streams, &links)?;
+    if let Some((codec, bytes, raw_len)) = coded_qualities {
+        // How qualities are split into reads is known only now.
+        let present = streams.get(series::QUAL_PRESENT);
+        if present.len() != count {
+            return Err(Error::corrupt("stream quality presence does not fit its records"));
+        }
+        let reads = QualityReads::of(present, &core, &flags);
+        let raw = codec::quality::decode(codec, bytes, &reads.lens, &reads.is_second, raw_len)
+            .map_err(|error| error.at(format!("stream {}", series::QUAL.name())))?;
+        streams.add(series::QUAL, raw)?;
+    }
     let mapq = if needs.mapping_quality {
         mates::decode_mapq(&streams, &links)?
     } else {
