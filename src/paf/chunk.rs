@@ -19,13 +19,13 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::block::{self, CodedStream};
+use super::block::{self, CodedStream, series};
 use super::directory::{self, BlockEntry, DIGEST_LEN, MAX_FAR, NEAR, StreamEntry};
 use super::place::{Extent, Place};
-use crate::codec::Effort;
+use crate::codec::{self, Effort};
 use crate::error::{Error, Result};
 use crate::genome::Interval;
-use crate::records::alignments::{Fields, Record, RecordBatch};
+use crate::records::alignments::{Fields, RecordBatch};
 
 /// First bytes of every chunk.
 pub const MAGIC: [u8; 4] = *b"PAF1";
@@ -46,13 +46,13 @@ pub struct EncodedBlock {
 }
 
 impl EncodedBlock {
-    /// Encodes records, which must be in order of place.
+    /// Encodes records, which must be in order of place, and their numbers in the input if given.
     ///
     /// # Errors
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
-    pub fn new(batch: &RecordBatch, effort: Effort) -> Result<Self> {
-        let streams = block::encode(batch, effort)?;
+    pub fn new(batch: &RecordBatch, ordinals: &[u64], effort: Effort) -> Result<Self> {
+        let streams = block::encode(batch, ordinals, effort)?;
         let mut data = Vec::with_capacity(streams.iter().map(|stream| stream.bytes.len()).sum());
         let mut entries = Vec::with_capacity(streams.len());
         for CodedStream { series, codec, raw_len, bytes } in streams {
@@ -342,22 +342,10 @@ pub fn decode_block<'a>(
 ) -> Result<RecordBatch> {
     let mut streams = Vec::with_capacity(entry.streams.len());
     for stream in &entry.streams {
-        if !block::is_needed(stream.series, fields) {
-            continue;
+        if block::is_needed(stream.series, fields) {
+            let bytes = checked(stream, &fetch)?;
+            streams.push((stream.series, stream.codec, stream.raw_len as usize, bytes));
         }
-        let range = || {
-            let end = (stream.offset + u64::from(stream.len)).saturating_sub(1);
-            format!("bytes {}-{end}", stream.offset)
-        };
-        let bytes =
-            fetch(stream).ok_or_else(|| Error::internal("a stream was not fetched").at(range()))?;
-        if crc32c::crc32c(bytes) != stream.crc32c {
-            let name = stream.series.name();
-            return Err(Error::corrupt(format!("stream {name} does not match its check"))
-                .help("restore the object from a copy")
-                .at(range()));
-        }
-        streams.push((stream.series, stream.codec, stream.raw_len as usize, bytes));
     }
     let coding =
         block::Coding { records: entry.records as usize, raw_bytes: entry.raw_bytes, streams };
@@ -370,7 +358,38 @@ pub fn decode_block<'a>(
     Ok(batch)
 }
 
-/// Whether a record lies in order behind `place`.
-pub fn is_in_order(place: Option<Place>, record: &Record<'_>) -> bool {
-    place.is_none_or(|place| place <= Place::of(record))
+/// The numbers of a block's records in the input, where that order was another and is kept.
+///
+/// # Errors
+///
+/// As [`decode_block`].
+pub fn decode_ordinals<'a>(
+    entry: &BlockEntry,
+    fetch: impl Fn(&StreamEntry) -> Option<&'a [u8]>,
+) -> Result<Option<Vec<u64>>> {
+    let Some(stream) = entry.streams.iter().find(|stream| stream.series == series::ORDINAL) else {
+        return Ok(None);
+    };
+    let raw = codec::decode(stream.codec, checked(stream, &fetch)?, stream.raw_len as usize)?;
+    block::decode_ordinals(&raw, entry.records as usize).map(Some)
+}
+
+/// The bytes of a stream, after comparing them with their check.
+fn checked<'a>(
+    stream: &StreamEntry,
+    fetch: &impl Fn(&StreamEntry) -> Option<&'a [u8]>,
+) -> Result<&'a [u8]> {
+    let range = || {
+        let end = (stream.offset + u64::from(stream.len)).saturating_sub(1);
+        format!("bytes {}-{end}", stream.offset)
+    };
+    let bytes =
+        fetch(stream).ok_or_else(|| Error::internal("a stream was not fetched").at(range()))?;
+    if crc32c::crc32c(bytes) != stream.crc32c {
+        let name = stream.series.name();
+        return Err(Error::corrupt(format!("stream {name} does not match its check"))
+            .help("restore the object from a copy")
+            .at(range()));
+    }
+    Ok(bytes)
 }

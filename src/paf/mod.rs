@@ -4,6 +4,8 @@ pub mod block;
 pub mod chunk;
 pub mod directory;
 pub mod index;
+pub mod manifest;
+pub mod order;
 pub mod partition;
 pub mod place;
 mod scan;

@@ -46,12 +46,12 @@ pub struct CodedStream {
     pub bytes: Vec<u8>,
 }
 
-/// Encodes a block of records.
+/// Encodes a block of records, and their numbers in the input where these are given.
 ///
 /// # Errors
 ///
 /// [`Internal`](crate::error::ErrorKind::Internal) only.
-pub fn encode(batch: &RecordBatch, effort: Effort) -> Result<Vec<CodedStream>> {
+pub fn encode(batch: &RecordBatch, ordinals: &[u64], effort: Effort) -> Result<Vec<CodedStream>> {
     let records: Vec<_> = batch.iter().collect();
     let mut out = StreamsOut::default();
     let core = Core::gather(&records);
@@ -95,6 +95,7 @@ pub fn encode(batch: &RecordBatch, effort: Effort) -> Result<Vec<CodedStream>> {
             last_bin = index;
         }
     }
+    out.set(series::ORDINAL, encode_ordinals(ordinals));
     out.set(series::NAME, names);
     out.set(series::QUAL_PRESENT, present.clone());
     out.set(series::QUAL, qualities);
@@ -109,6 +110,33 @@ pub fn encode(batch: &RecordBatch, effort: Effort) -> Result<Vec<CodedStream>> {
             CodedStream { series, codec, raw_len: raw.len(), bytes }
         })
         .collect())
+}
+
+fn encode_ordinals(ordinals: &[u64]) -> Vec<u8> {
+    let mut steps = Vec::new();
+    let mut last = 0;
+    for &ordinal in ordinals {
+        varint::put_signed(&mut steps, ordinal.wrapping_sub(last) as i64);
+        last = ordinal;
+    }
+    steps
+}
+
+/// Reads the numbers of `count` records in the input from the raw bytes of their series.
+///
+/// # Errors
+///
+/// [`Corrupt`](crate::error::ErrorKind::Corrupt) where there are more or fewer.
+pub fn decode_ordinals(raw: &[u8], count: usize) -> Result<Vec<u64>> {
+    let mut steps = Cursor::new(raw, series::ORDINAL.name());
+    let mut ordinals = Vec::with_capacity(count);
+    let mut last = 0_u64;
+    for _ in 0..count {
+        last = last.wrapping_add(steps.zigzag()? as u64);
+        ordinals.push(last);
+    }
+    steps.finish()?;
+    Ok(ordinals)
 }
 
 /// The reads whose qualities are stored: how long each is, and whether it is a second read.

@@ -62,6 +62,8 @@ pub(in crate::paf) fn is_needed(series: Series, fields: &Fields) -> bool {
         series::QUAL | series::QUAL_PRESENT => needs.qualities,
         series::NAME => needs.name,
         series::TAG_LIST | series::TAG_LISTS => needs.tags,
+        // Asked for by itself.
+        series::ORDINAL => false,
         _ => true,
     }
 }

@@ -96,6 +96,8 @@ series! {
     TAG_LISTS = 0x40, "tag lists";
     /// Which list each record has.
     TAG_LIST = 0x41, "tag list choice";
+    /// Signed step of the record's number in the input, where the order there was another.
+    ORDINAL = 0x48, "input order";
 }
 
 /// Values of one tag and type.
