@@ -13,7 +13,6 @@ use super::place::{Extent, Place};
 use crate::codec::cursor::Cursor;
 use crate::codec::varint;
 use crate::error::{Error, Result};
-use crate::genome::{ContigId, Interval};
 
 /// A page ends once it has this many bytes before compression.
 const PAGE_BYTES: usize = 96 << 10;
@@ -111,12 +110,6 @@ pub struct Root {
 }
 
 impl Root {
-    /// The pages that list blocks which may overlap `interval` on `contig`.
-    pub fn pages_over(&self, contig: ContigId, interval: Interval) -> Vec<usize> {
-        let overlaps = |page: &Page| page.extent.may_overlap(contig, interval);
-        (0..self.pages.len()).filter(|&at| overlaps(&self.pages[at])).collect()
-    }
-
     /// The inline bytes, if the pages are inline.
     ///
     /// # Errors
@@ -127,6 +120,11 @@ impl Root {
             BASE64.decode(text).map_err(|e| Error::corrupt("inline index").caused_by(e))
         };
         self.inline.as_ref().map(decode).transpose()
+    }
+
+    /// How many chunks the whole dataset has.
+    pub fn chunks(&self) -> u64 {
+        self.pages.iter().map(|page| u64::from(page.chunks)).sum()
     }
 
     /// How many blocks the whole dataset has.

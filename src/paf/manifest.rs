@@ -1,8 +1,13 @@
 //! What a manifest says of a PAF dataset beyond what all datasets say.
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::index;
+use crate::codec::Effort;
+use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
 use crate::genome::{Contig, Contigs};
 use crate::records::alignments::Header;
@@ -10,6 +15,10 @@ use crate::records::alignments::stats::{ContigCounts, Flagstat};
 
 /// `format` of a PAF dataset's manifest.
 pub const FORMAT: &str = "paf";
+/// `version` of a PAF dataset's manifest.
+pub const VERSION: &str = "1.0";
+/// `compression`: each stream names its codec.
+pub const COMPRESSION: &str = "series";
 /// The kind of the object with the SAM header, compressed with zstd.
 pub const HEADER_KIND: &str = "header";
 /// The kind of the object with the pages of the spatial index.
@@ -17,7 +26,7 @@ pub const INDEX_KIND: &str = "index";
 
 /// The members of a PAF manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fields {
+pub struct Details {
     /// The sample, from `--sample` or the header's only `@RG SM`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sample: Option<String>,
@@ -37,12 +46,27 @@ pub struct Fields {
     /// More about contigs.
     pub contigs: ContigFields,
     /// Counts that add up when datasets are joined: those of `flagstat`, and `bases`.
-    pub statistics: std::collections::BTreeMap<String, u64>,
+    pub statistics: BTreeMap<String, u64>,
     /// Whether the order of the input, which was another, is kept.
     pub keeps_input_order: bool,
     /// Where the bytes of each region are.
     pub index: index::Root,
 }
+
+/// The members in the order in which they are written.
+const MEMBERS: [&str; 11] = [
+    "sample",
+    "reference",
+    "chromosomes",
+    "chunk_size",
+    "compression",
+    "level",
+    "read_count",
+    "contigs",
+    "statistics",
+    "keeps_input_order",
+    "index",
+];
 
 /// What is known of the contigs, in the order of `chromosomes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,7 +102,43 @@ impl ContigFields {
     }
 }
 
-impl Fields {
+impl Details {
+    /// Reads them from a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
+    pub fn read(manifest: &Manifest) -> Result<Self> {
+        if manifest.format != FORMAT {
+            return Err(Error::unsupported("this is no PAF dataset")
+                .expected(format!("format {FORMAT:?}"))
+                .found(format!("format {:?}", manifest.format)));
+        }
+        manifest.check_features(&[])?;
+        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        serde_json::from_value(serde_json::Value::Object(members.collect()))
+            .map_err(|error| Error::corrupt("the manifest's PAF members").caused_by(error))
+    }
+
+    /// As members of a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) only.
+    pub fn to_fields(&self) -> Result<Fields> {
+        let value = serde_json::to_value(self)
+            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
+        let mut fields = Fields::default();
+        // In the order of the user's eye, which JSON objects of the library do not keep.
+        for name in MEMBERS {
+            if let Some(value) = value.get(name) {
+                fields.set(name, value)?;
+            }
+        }
+        Ok(fields)
+    }
+
     /// The dictionary.
     ///
     /// # Errors
@@ -124,8 +184,36 @@ impl Fields {
     }
 }
 
+/// What a manifest calls an effort.
+pub fn level_name(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Fast => "fast",
+        Effort::Default => "default",
+        Effort::Archive => "archive",
+    }
+}
+
 /// The statistic that counts bases of reads.
 pub const BASES: &str = "bases";
+
+/// The text of a header object.
+///
+/// # Errors
+///
+/// [`Corrupt`](crate::error::ErrorKind::Corrupt) where it is no zstd frame, or its text passes 2 GiB.
+pub fn unpack_header(object: &[u8]) -> Result<Vec<u8>> {
+    let failed = |error| Error::corrupt("decompressing the header").caused_by(error);
+    let mut text = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(object).map_err(failed)?;
+    decoder.take(MAX_HEADER + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_HEADER {
+        return Err(Error::corrupt("the header is longer than BAM allows"));
+    }
+    Ok(text)
+}
+
+/// BAM's limit of header text.
+const MAX_HEADER: u64 = i32::MAX as u64;
 
 /// The one assembly that the header's `@SQ` lines name in `AS`.
 pub fn assembly_of(header: &Header) -> Option<String> {

@@ -8,5 +8,8 @@ pub mod manifest;
 pub mod order;
 pub mod partition;
 pub mod place;
+pub mod read;
 mod scan;
 pub mod selection;
+pub mod verify;
+pub mod write;

@@ -1,7 +1,5 @@
 //! Records in order of place, whatever order they come in, cut into sections.
 
-use std::path::PathBuf;
-
 use super::partition::{Partitioner, Section};
 use super::place::Place;
 use crate::error::{Context, Error, Result};
@@ -27,6 +25,8 @@ pub(super) struct Sections<'a> {
     partitioner: Option<Partitioner>,
     /// Whether the order of the input was another.
     pub(super) reordered: bool,
+    /// Whether all records have been counted as progress.
+    pub(super) counted: bool,
 }
 
 enum Origin<'a> {
@@ -49,11 +49,11 @@ impl<'a> Sections<'a> {
         if declared && !ordering.sort {
             let batch = RecordBatch::new();
             let origin = Origin::Stream { source, batch, at: 0, seen: 0, last: None };
-            return Ok(Self { origin, partitioner, reordered: false });
+            return Ok(Self { origin, partitioner, reordered: false, counted: false });
         }
         let (sorted, reordered) = sort(source, ordering.options.clone(), progress)?;
         let origin = Origin::Sorted { sorted, keep_order: reordered };
-        Ok(Self { origin, partitioner, reordered })
+        Ok(Self { origin, partitioner, reordered, counted: true })
     }
 
     /// The next section; `None` at the end.
@@ -142,8 +142,8 @@ pub(super) struct Restorer(Sorter);
 
 impl Restorer {
     /// Begins with nothing.
-    pub(super) fn new(memory: usize, temp_dir: Option<PathBuf>, threads: usize) -> Self {
-        Self(Sorter::new(SortOptions { memory, temp_dir, threads }))
+    pub(super) fn new(options: SortOptions) -> Self {
+        Self(Sorter::new(options))
     }
 
     /// Adds records and their numbers.

@@ -85,11 +85,42 @@ impl Scan<'_> {
     /// Reads `tasks` in order, turns each decoded block into a result, and hands results on in order.
     pub(super) fn run<T: Send>(
         &self,
-        tasks: Vec<Task>,
+        tasks: &[Task],
         work: impl Fn(&Task, RecordBatch) -> Result<T> + Sync,
         sink: impl FnMut(T) -> Result<()>,
     ) -> Result<()> {
-        let mut tasks = tasks.into_iter().peekable();
+        let decode = |fetched: &Fetched| {
+            let batch =
+                chunk::decode_block(fetched.task.entry(), self.fields, |s| fetched.stream(s))?;
+            work(&fetched.task, batch)
+        };
+        self.fetch(tasks, decode, sink)
+    }
+
+    /// As [`run`](Self::run) for whole records, with their numbers in the input.
+    pub(super) fn run_with_ordinals(
+        &self,
+        tasks: &[Task],
+        mut sink: impl FnMut(RecordBatch, Vec<u64>) -> Result<()>,
+    ) -> Result<()> {
+        let decode = |fetched: &Fetched| {
+            let entry = fetched.task.entry();
+            let batch = chunk::decode_block(entry, self.fields, |s| fetched.stream(s))?;
+            let ordinals = chunk::decode_ordinals(entry, |s| fetched.stream(s))?;
+            ordinals
+                .map(|ordinals| (batch, ordinals))
+                .ok_or_else(|| Error::corrupt("a block does not say the order of its input"))
+        };
+        self.fetch(tasks, decode, |(batch, ordinals)| sink(batch, ordinals))
+    }
+
+    fn fetch<T: Send>(
+        &self,
+        tasks: &[Task],
+        decode: impl Fn(&Fetched) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let mut tasks = tasks.iter().cloned().peekable();
         let mut coming: VecDeque<(Vec<Task>, Pending<Vec<Bytes>>)> = VecDeque::new();
         let mut ready: VecDeque<Fetched> = VecDeque::new();
         let source = || {
@@ -107,12 +138,7 @@ impl Scan<'_> {
             BYTES_IN_FLIGHT,
             |fetched: &Fetched| fetched.task.entry().raw_bytes as usize,
             source,
-            |fetched: Fetched| {
-                let name = || self.store.name(&fetched.task.chunk.path);
-                let entry = fetched.task.entry();
-                let batch = chunk::decode_block(entry, self.fields, |s| fetched.stream(s)).at(name)?;
-                work(&fetched.task, batch)
-            },
+            |fetched: Fetched| decode(&fetched).at(|| self.store.name(&fetched.task.chunk.path)),
             sink,
         )
     }

@@ -20,9 +20,9 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// What any of `targets` asks for; everything where there are none.
+    /// What any of `targets` asks for.
     pub fn of(targets: &[Target]) -> Self {
-        if targets.is_empty() || targets.contains(&Target::All) {
+        if targets.contains(&Target::All) {
             return Self::All;
         }
         let mut by_contig: std::collections::BTreeMap<ContigId, Vec<Interval>> = Default::default();
@@ -57,6 +57,30 @@ impl Selection {
                     })
                 }
             },
+        }
+    }
+
+    /// Whether all of `place` is asked for.
+    pub(super) fn covers(&self, place: &Region) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { regions, .. } => regions.iter().any(|region| {
+                region.contig == place.contig
+                    && region.interval.start() <= place.interval.start()
+                    && place.interval.end() <= region.interval.end()
+            }),
+        }
+    }
+
+    /// This selection and `more` regions.
+    pub(super) fn with(&self, more: &[Region]) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Some { regions, unplaced } => {
+                let all = regions.iter().chain(more).copied().map(Target::Region);
+                let unplaced = unplaced.then_some(Target::Unplaced);
+                Self::of(&all.chain(unplaced).collect::<Vec<_>>())
+            }
         }
     }
 
