@@ -1,5 +1,6 @@
 //! Genomic data formats born for object storage.
 
+pub mod dataset;
 pub mod error;
 pub mod genome;
 pub mod pipeline;
