@@ -1,6 +1,7 @@
 //! Genomic data formats born for object storage.
 
 pub mod codec;
+pub mod dataset;
 pub mod error;
 pub mod genome;
 pub mod paf;

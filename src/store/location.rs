@@ -191,7 +191,6 @@ mod tests {
         );
         assert_eq!(Location::parse("/a/./b/").unwrap().local_path().unwrap(), Path::new("/a/b/"));
         assert_eq!(Location::parse("https://h/x/?s=1").unwrap().name(), "https://h/x");
-        assert_eq!();
     }
 
     #[test]

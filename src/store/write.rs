@@ -177,7 +177,15 @@ impl Inner {
         let answer = client.put_opts(&path, PutPayload::from(bytes), options).await;
         self.meter.end(ticket, 0, length);
         tracing::debug!(object = self.name_of(key), bytes = length, create, "PUT");
-        answer.map(drop).map_err(|cause| Failure::new(&cause, &self.name_of(key)))
+        answer.map(drop).map_err(|cause| {
+            let mut failure = Failure::new(&cause, &self.name_of(key));
+            if failure.reason == Reason::Missing {
+                failure.error = Error::not_found("the bucket to write to does not exist")
+                    .help("create it first, or check its name and the endpoint")
+                    .at(self.name_of(key));
+            }
+            failure
+        })
     }
 
     fn note_new_folder(&self) {
