@@ -10,7 +10,8 @@ use genomic_objects::records::alignments::stats::{ContigCounts, Flagstat};
 use genomic_objects::records::alignments::{
     Header, Limit, RecordBatch, SourceOptions, Validation, open,
 };
-use testkit::{corpus, oracle};
+use proptest::prelude::*;
+use testkit::{arbitrary, corpus, oracle};
 
 /// The corpora and samtools, or `None` where a test has to be skipped.
 fn data() -> Option<PathBuf> {
@@ -19,8 +20,7 @@ fn data() -> Option<PathBuf> {
 
 fn good_files(data: &Path, suffixes: &[&str]) -> Vec<PathBuf> {
     let alignments = data.join("alignments");
-    let folders =
-        ["", "cohort_ceph1463", "cram_levels", "hts-specs-sam", "hts-specs-samtags"];
+    let folders = ["", "cohort_ceph1463", "cram_levels", "hts-specs-sam", "hts-specs-samtags"];
     let mut files = Vec::new();
     for folder in folders {
         for suffix in suffixes {
@@ -31,7 +31,11 @@ fn good_files(data: &Path, suffixes: &[&str]) -> Vec<PathBuf> {
     files
 }
 
-fn read_bytes(name: &str, bytes: Vec<u8>, options: &SourceOptions) -> Result<(Header, RecordBatch)> {
+fn read_bytes(
+    name: &str,
+    bytes: Vec<u8>,
+    options: &SourceOptions,
+) -> Result<(Header, RecordBatch)> {
     collect(open(name, Box::new(std::io::Cursor::new(bytes)), options)?)
 }
 
@@ -138,7 +142,8 @@ fn test_flagstat_and_idxstats_are_those_of_samtools() {
     let Some(data) = data() else { return };
     for path in good_files(&data, &[".bam", ".sam"]) {
         let (header, records) = read_file(&path, &SourceOptions::default()).unwrap();
-        let (mut halves, mut contigs) = ([Flagstat::default(), Flagstat::default()], ContigCounts::new(header.contigs().len()));
+        let (mut halves, mut contigs) =
+            ([Flagstat::default(), Flagstat::default()], ContigCounts::new(header.contigs().len()));
         for (index, record) in records.iter().enumerate() {
             halves[index % 2].add(&record);
             contigs.add(&record);
@@ -202,4 +207,189 @@ fn test_lenient_reading_keeps_odd_records() {
     let lenient = SourceOptions { validation: Validation::Lenient, ..Default::default() };
     let (header, records) = read_bytes("x.sam", sam.to_vec(), &lenient).unwrap();
     assert_eq!(write(Format::Sam, &header, &records).unwrap(), sam);
+}
+
+/// A header for the records of [`arbitrary`].
+fn arbitrary_header() -> Header {
+    let length = arbitrary::CONTIG_LENGTH;
+    let text: String = ["chr1", "chr2", "HLA-A*01:01"]
+        .iter()
+        .map(|name| format!("@SQ\tSN:{name}\tLN:{length}\n"))
+        .collect();
+    Header::parse_sam_text(text.as_bytes(), Validation::Strict).unwrap()
+}
+
+fn batch(records: &[Vec<u8>]) -> RecordBatch {
+    let mut batch = RecordBatch::new();
+    for record in records {
+        batch.push(record).unwrap();
+    }
+    batch
+}
+
+/// A record of the given tags only.
+fn record_with_tags(tags: &[u8]) -> Vec<u8> {
+    let mut record = vec![0xff; 8];
+    record.extend([2, 0, 0x48, 0x12, 0, 0, 4, 0, 0, 0, 0, 0]);
+    record.extend([0xff; 8]);
+    record.extend([0, 0, 0, 0, b'r', 0]);
+    record.extend(tags);
+    record
+}
+
+fn samtools_view(bam: &[u8]) -> Vec<u8> {
+    oracle::run_with_input(["view", "--no-PG", "-h", "-"], bam).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn test_samtools_reads_generated_records_as_we_do(
+        records in prop::collection::vec(arbitrary::record_bytes(), 0..60),
+    ) {
+        if !oracle::require() {
+            return Ok(());
+        }
+        let (header, records) = (arbitrary_header(), batch(&records));
+        let text = write(Format::Sam, &header, &records).unwrap();
+        let bam = write(Format::Bam, &header, &records).unwrap();
+        assert_same_text(&text, &samtools_view(&bam), "generated records");
+        let args = ["view", "--no-PG", "-b", "-"];
+        let theirs = oracle::gunzip(&oracle::run_with_input(args, &text).unwrap()).unwrap();
+        prop_assert!(theirs == flat(&header, &records));
+    }
+
+    #[test]
+    fn test_samtools_prints_floats_as_we_do(bits in prop::collection::vec(any::<u32>(), 64)) {
+        if !oracle::require() {
+            return Ok(());
+        }
+        let ordinary = bits.iter().map(|bits| (*bits as f32 / 1000.0) * 10f32.powi(bits.trailing_zeros() as i32 - 9));
+        let values: Vec<f32> = bits.iter().map(|bits| f32::from_bits(*bits)).chain(ordinary).collect();
+        let mut tags = b"XFBf".to_vec();
+        tags.extend((values.len() as u32).to_le_bytes());
+        tags.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        let (header, records) = (arbitrary_header(), batch(&[record_with_tags(&tags)]));
+        let text = write(Format::Sam, &header, &records).unwrap();
+        let bam = write(Format::Bam, &header, &records).unwrap();
+        assert_same_text(&text, &samtools_view(&bam), "floats");
+    }
+}
+
+/// What the files of a damage test are made from.
+fn small_good_files(data: &Path) -> Vec<(String, Vec<u8>)> {
+    let alignments = data.join("alignments");
+    [
+        "deep_coverage.bam",
+        "HG001.grch38_3366contigs.unsorted.bam",
+        "hts-specs-sam/rnext.pass.sam",
+        "lambda_ont.sam.gz",
+    ]
+    .iter()
+    .map(|name| ((*name).to_owned(), fs::read(alignments.join(name)).unwrap()))
+    .collect()
+}
+
+#[test]
+fn test_truncated_files_are_refused_or_end_at_a_line() {
+    let Some(data) = corpus::require() else { return };
+    for (name, bytes) in small_good_files(&data) {
+        let whole = read_bytes(&name, bytes.clone(), &SourceOptions::default()).unwrap().1;
+        for part in 0..50 {
+            for threads in [1, 2] {
+                let options = SourceOptions { threads, ..Default::default() };
+                let cut = bytes[..bytes.len() * part / 50].to_vec();
+                let at_line_end = name.ends_with(".sam") && cut.last() == Some(&b'\n');
+                match read_bytes(&name, cut, &options) {
+                    Err(error) => assert!(error.to_string().starts_with(&name), "{error}"),
+                    // Text has no end mark: some cuts leave a shorter file that is whole.
+                    Ok((_, records)) => {
+                        assert!(name.ends_with(".sam"), "{name} cut at {part}/50");
+                        assert!(at_line_end || records.len() <= whole.len(), "{name} {part}/50");
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn test_flipped_bits_are_noticed_or_harmless(
+        file in 0usize..4, at in any::<prop::sample::Index>(), bit in 0u8..8, threads in 1usize..3,
+    ) {
+        let Some(data) = corpus::require() else { return Ok(()) };
+        let (name, mut bytes) = small_good_files(&data).swap_remove(file);
+        let whole = read_bytes(&name, bytes.clone(), &SourceOptions::default()).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let options = SourceOptions { threads, ..Default::default() };
+        if let Ok((header, records)) = read_bytes(&name, bytes, &options) {
+            // Plain text has no checksum: there, only a crash would be wrong.
+            let same = flat(&header, &records) == flat(&whole.0, &whole.1);
+            prop_assert!(same || name.ends_with(".sam"), "{} byte {} bit {}", name, at, bit);
+        }
+    }
+}
+
+#[test]
+fn test_lenient_reading_still_refuses_what_cannot_be_read() {
+    let Some(data) = corpus::require() else { return };
+    let lenient = SourceOptions { validation: Validation::Lenient, ..Default::default() };
+    let files = [
+        ("sam/htsjdk_missing_fields.sam", "ends too early"),
+        ("sam/htsjdk_truncated_quals.sam", "of different length"),
+        ("sam/htsjdk_truncated_tag.sam", "tag XN"),
+        ("sam/htsjdk_zero_length_read.sam", "ends too early"),
+        ("sam/htsjdk_hanging_tab.sam", "TAG:TYPE:VALUE"),
+        ("bam/phix_truncated.bam", "truncated"),
+    ];
+    for (name, expected) in files {
+        let Err(error) = read_file(&data.join("malformed").join(name), &lenient) else {
+            panic!("{name} was accepted")
+        };
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn test_an_embedded_empty_block_is_legal() {
+    let (header, records) = (arbitrary_header(), batch(&[record_with_tags(b"XXAx")]));
+    let one = write(Format::Bam, &header, &records).unwrap();
+    let empty = &one[one.len() - 28..];
+    for threads in [1, 2] {
+        let doubled = [empty, &one, empty].concat();
+        let options = SourceOptions { threads, ..Default::default() };
+        let (_, again) = read_bytes("x.bam", doubled, &options).unwrap();
+        assert_eq!(again.bytes(0), records.bytes(0));
+        let garbage = [&one[..], b"garbage"].concat();
+        assert!(read_bytes("x.bam", garbage, &options).is_err());
+    }
+}
+
+/// A reader that went away.
+struct ClosedPipe;
+
+impl std::io::Write for ClosedPipe {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn test_a_closed_pipe_can_be_told_from_other_failures() {
+    let header = arbitrary_header();
+    for format in [Format::Sam, Format::Bam] {
+        let result =
+            sink::create(format, Box::new(ClosedPipe), &header, 2).and_then(|sink| sink.finish());
+        assert!(sink::is_broken_pipe(&result.unwrap_err()));
+    }
+    assert!(!sink::is_broken_pipe(&Error::store("x")));
 }

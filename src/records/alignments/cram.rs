@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use super::Header;
 use super::sink::Sink;
 use super::source::{Source, SourceOptions};
 use super::stream::Raw;
-use super::Header;
 use crate::error::{Error, Result};
 
 pub(super) fn open(_name: &str, _raw: Raw, _options: &SourceOptions) -> Result<Box<dyn Source>> {

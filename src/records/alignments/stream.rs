@@ -69,10 +69,9 @@ impl Stream {
         let decoder = match (compression, NonZero::new(threads).filter(|threads| threads.get() > 1))
         {
             (Compression::None, _) => Decoder::Plain(buffered),
-            (Compression::Gzip, _) => Decoder::Gzip(BufReader::with_capacity(
-                BUFFER_BYTES,
-                MultiGzDecoder::new(buffered),
-            )),
+            (Compression::Gzip, _) => {
+                Decoder::Gzip(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(buffered)))
+            }
             (Compression::Bgzf, None) => Decoder::Bgzf(bgzf::io::Reader::new(buffered)),
             (Compression::Bgzf, Some(threads)) => Decoder::ParallelBgzf(
                 bgzf::io::MultithreadedReader::with_worker_count(threads, buffered),
@@ -184,11 +183,12 @@ impl Stream {
             }
             _ => return read_failure(&self.name, error),
         };
-        Error::input(what)
-            .caused_by(error)
+        let damage = Error::input(what)
             .help("copy the file again, or make it again with the program that wrote it")
             .at(format!("byte {position}"))
-            .at(&self.name)
+            .at(&self.name);
+        // What libdeflate says is about its own buffers, and would mislead.
+        if error.to_string().contains("libdeflater") { damage } else { damage.caused_by(error) }
     }
 
     fn tail(&self) -> Tail {

@@ -59,10 +59,12 @@ impl RecordChecks {
     pub fn check(&mut self, record: &Record<'_>) -> Result<()> {
         for (field, id) in [("RNAME", record.ref_id()), ("RNEXT", record.mate_ref_id())] {
             if !(-1..self.contigs).contains(&id) {
-                return Err(Error::input(format!("{field} refers to a contig that the header does not have"))
-                    .expected(format!("a number from -1 to {}", self.contigs - 1))
-                    .found(id)
-                    .help("the file is damaged, or its header was exchanged; make it again"));
+                return Err(Error::input(format!(
+                    "{field} refers to a contig that the header does not have"
+                ))
+                .expected(format!("a number from -1 to {}", self.contigs - 1))
+                .found(id)
+                .help("the file is damaged, or its header was exchanged; make it again"));
             }
         }
         for (field, position) in [("POS", record.position()), ("PNEXT", record.mate_position())] {

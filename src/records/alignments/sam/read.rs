@@ -41,7 +41,14 @@ impl SamSource {
         let header = Header::parse_sam_text(&text, validation)
             .map_err(|error| error.at(lines.stream.name()))?;
         let checks = RecordChecks::new(&header, validation);
-        Ok(Self { lines, header, parser: LineParser::new(validation), checks, has_line, records: 0 })
+        Ok(Self {
+            lines,
+            header,
+            parser: LineParser::new(validation),
+            checks,
+            has_line,
+            records: 0,
+        })
     }
 
     fn push(&mut self, batch: &mut RecordBatch) -> Result<()> {
