@@ -393,3 +393,58 @@ fn test_a_closed_pipe_can_be_told_from_other_failures() {
     }
     assert!(!sink::is_broken_pipe(&Error::store("x")));
 }
+
+/// The good CRAM files with their references.
+fn cram_files(data: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
+    let alignments = data.join("alignments");
+    let reference = |name: &str| Some(data.join("reference").join(name));
+    let mut files: Vec<_> = corpus::files(alignments.join("hts-specs-cram30"), ".cram")
+        .into_iter()
+        .map(|path| (path, reference("ce.fa")))
+        .collect();
+    files.extend(
+        corpus::files(alignments.join("cram_levels"), ".cram").into_iter().map(|p| (p, None)),
+    );
+    files.push((alignments.join("ecoli_pe_se.cram"), reference("ecoli_K12.fa.gz")));
+    assert!(files.len() > 40, "{} files", files.len());
+    files
+}
+
+#[test]
+fn test_every_good_cram_file_decodes_as_in_samtools() {
+    let Some(data) = data() else { return };
+    let mut wrong = Vec::new();
+    for (path, reference) in cram_files(&data) {
+        let options = SourceOptions { reference: reference.clone(), ..Default::default() };
+        let theirs = match oracle::view(&path, reference.as_deref()) {
+            Ok(theirs) => theirs,
+            Err(error) => {
+                println!("samtools: {}: {error}", path.display());
+                continue;
+            }
+        };
+        match read_file(&path, &options) {
+            Err(error) => wrong.push(error.to_string()),
+            Ok((header, records)) => {
+                let ours = write(Format::Sam, &header, &records).unwrap();
+                let bam = oracle::bam_bytes(&path, reference.as_deref()).unwrap();
+                if ours != theirs {
+                    let line = ours
+                        .split(|b| *b == b'\n')
+                        .zip(theirs.split(|b| *b == b'\n'))
+                        .find(|(a, b)| a != b);
+                    let (a, b) = line.unwrap_or_default();
+                    wrong.push(format!(
+                        "{}\n{}\n{}",
+                        path.display(),
+                        String::from_utf8_lossy(a),
+                        String::from_utf8_lossy(b)
+                    ));
+                } else if flat(&header, &records) != bam {
+                    wrong.push(format!("{}: same text, other bytes", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

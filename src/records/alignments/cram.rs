@@ -1,4 +1,19 @@
 //! CRAM 3.0 and 3.1, read and written.
+//!
+//! Reading makes the records that samtools 1.16 makes: flags, places and lengths that follow from
+//! the mate are filled in, MD and NM are made from the reference where they are not stored, and
+//! names are made from the file's where it has none. The codecs of blocks are those of noodles-cram;
+//! everything else is here, since its records leave out some of this.
+
+mod block;
+mod bytes;
+mod encoding;
+mod features;
+mod mates;
+mod read;
+mod reference;
+mod series;
+mod slice;
 
 use std::io::Write;
 
@@ -8,8 +23,9 @@ use super::source::{Source, SourceOptions};
 use super::stream::Raw;
 use crate::error::{Error, Result};
 
-pub(super) fn open(_name: &str, _raw: Raw, _options: &SourceOptions) -> Result<Box<dyn Source>> {
-    Err(Error::unsupported("CRAM"))
+/// Opens a CRAM file.
+pub(super) fn open(name: &str, raw: Raw, options: &SourceOptions) -> Result<Box<dyn Source>> {
+    Ok(Box::new(read::CramSource::open(name, raw, options)?))
 }
 
 pub(super) fn create(

@@ -23,7 +23,7 @@ const FIELDS: [&str; 11] =
     ["QNAME", "FLAG", "RNAME", "POS", "MAPQ", "CIGAR", "RNEXT", "PNEXT", "TLEN", "SEQ", "QUAL"];
 
 /// The 4-bit code of each letter of SEQ as htslib has them; 0xff for what is no IUPAC letter.
-const BASE_CODES: [u8; 256] = {
+pub(in crate::records::alignments) const BASE_CODES: [u8; 256] = {
     let letters = crate::records::alignments::record::BASES;
     let mut codes = [0xff; 256];
     let mut code = 0;
