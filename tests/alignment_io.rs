@@ -448,3 +448,74 @@ fn test_every_good_cram_file_decodes_as_in_samtools() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn test_cram_files_of_many_kinds_decode_as_in_samtools() {
+    let Some(data) = data() else { return };
+    let alignments = data.join("alignments");
+    let bams = [
+        "NA12878.duplex_umi.unsorted.bam",
+        "HG002.pacbio_hifi.mm_ml.GRCh38.bam",
+        "HG001.grch38_3366contigs.unsorted.bam",
+        "pathogen_8403contigs.queryname.bam",
+        "cigar-64k.ont.bam",
+        "ebola_G5012.3.unaligned.bam",
+    ];
+    let kinds = [
+        "cram,no_ref=1,version=3.0",
+        "cram,no_ref=1,version=3.0,lossy_names=1,seqs_per_slice=500",
+        "cram,embed_ref=2,version=3.1,small=1",
+        "cram,no_ref=1,version=3.1,archive=1,multi_seq_per_slice=1,use_arith=1",
+        "cram,no_ref=1,version=3.0,use_bzip2=1,use_lzma=1,level=9",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (bam, kind) in bams.iter().flat_map(|bam| kinds.iter().map(move |kind| (bam, kind))) {
+        let path = folder.path().join("x.cram");
+        let target = path.display().to_string();
+        let source = alignments.join(bam).display().to_string();
+        if let Err(error) = oracle::run(["view", "-O", kind, "-o", &target, &source]) {
+            println!("samtools cannot make {kind} of {bam}: {error}");
+            continue;
+        }
+        let theirs = oracle::view(&path, None).unwrap();
+        let (header, records) = read_file(&path, &SourceOptions::default()).unwrap();
+        let ours = write(Format::Sam, &header, &records).unwrap();
+        assert_same_text(&ours, &theirs, &format!("{bam} as {kind}"));
+        assert!(flat(&header, &records) == oracle::bam_bytes(&path, None).unwrap());
+    }
+}
+
+/// Good files with records that CRAM cannot keep, and what the message says of the first.
+const NOT_CRAM: [(&str, &str); 0] = [];
+
+#[test]
+fn test_every_good_file_written_as_cram_decodes_in_samtools_to_the_same_text() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for path in good_files(&data, &[".bam", ".sam", ".sam.gz"]) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let (header, records) = read_file(&path, &SourceOptions::default()).unwrap();
+        let written = write(Format::Cram, &header, &records);
+        if let Some((_, expected)) = NOT_CRAM.iter().find(|(file, _)| *file == name) {
+            let error = written.unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+            continue;
+        }
+        let written = match written {
+            Ok(w) => w,
+            Err(e) => {
+                println!("XX {name}: {e}");
+                continue;
+            }
+        };
+        let target = folder.path().join("x.cram");
+        fs::write(&target, &written).unwrap();
+        let theirs = oracle::view(&target, None).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_same_text(&theirs, &write(Format::Sam, &header, &records).unwrap(), &name);
+        let (again_header, again) = read_file(&target, &SourceOptions::default()).unwrap();
+        assert_eq!(again_header.text(), header.to_sam_text());
+        assert!(flat(&header, &again) == oracle::bam_bytes(&target, None).unwrap(), "{name}");
+        oracle::run(["quickcheck", "-u", &target.display().to_string()]).unwrap();
+        println!("{name} {} -> {}", fs::metadata(&path).unwrap().len(), written.len());
+    }
+}
