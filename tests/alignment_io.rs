@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use genomic_objects::error::{Error, Result};
+use genomic_objects::error::{Error, ErrorKind, Result};
 use genomic_objects::records::alignments::sink::{self, Format};
 use genomic_objects::records::alignments::stats::{ContigCounts, Flagstat};
 use genomic_objects::records::alignments::{
@@ -174,6 +174,7 @@ fn test_every_malformed_file_is_refused_with_its_place() {
     let Some(data) = corpus::require() else { return };
     let malformed = data.join("malformed");
     let mut files = corpus::files(malformed.join("bam"), ".bam");
+    files.extend(corpus::files(malformed.join("cram"), "am"));
     for folder in ["sam", "sam/hts-specs"] {
         files.extend(corpus::files(malformed.join(folder), ".sam"));
     }
@@ -193,7 +194,7 @@ fn test_every_malformed_file_is_refused_with_its_place() {
         println!("{message}\n");
         assert!(message.starts_with(&path.display().to_string()), "{message}");
         assert!(error.help_text().is_some(), "{message}");
-        if name.ends_with(".sam") {
+        if name.ends_with(".sam") && !message.contains("is empty") {
             assert!(message.contains("line "), "{message}");
         }
     }
@@ -277,28 +278,39 @@ proptest! {
     }
 }
 
+/// Good files that are damaged in tests; those that end in `.sam` have no checksums.
+const DAMAGED: [&str; 6] = [
+    "deep_coverage.bam",
+    "HG001.grch38_3366contigs.unsorted.bam",
+    "lambda_ont.sam.gz",
+    "hts-specs-cram30/0800_ctr.cram",
+    "hts-specs-cram30/1402_index_3ref.cram",
+    "hts-specs-sam/rnext.pass.sam",
+];
+
+/// Options with which all files in [`DAMAGED`] can be read.
+fn damage_options(data: &Path, threads: usize) -> SourceOptions {
+    let reference = Some(data.join("reference/ce.fa"));
+    SourceOptions { threads, reference, ..Default::default() }
+}
+
 /// What the files of a damage test are made from.
 fn small_good_files(data: &Path) -> Vec<(String, Vec<u8>)> {
     let alignments = data.join("alignments");
-    [
-        "deep_coverage.bam",
-        "HG001.grch38_3366contigs.unsorted.bam",
-        "hts-specs-sam/rnext.pass.sam",
-        "lambda_ont.sam.gz",
-    ]
-    .iter()
-    .map(|name| ((*name).to_owned(), fs::read(alignments.join(name)).unwrap()))
-    .collect()
+    DAMAGED
+        .iter()
+        .map(|name| ((*name).to_owned(), fs::read(alignments.join(name)).unwrap()))
+        .collect()
 }
 
 #[test]
 fn test_truncated_files_are_refused_or_end_at_a_line() {
     let Some(data) = corpus::require() else { return };
     for (name, bytes) in small_good_files(&data) {
-        let whole = read_bytes(&name, bytes.clone(), &SourceOptions::default()).unwrap().1;
+        let whole = read_bytes(&name, bytes.clone(), &damage_options(&data, 1)).unwrap().1;
         for part in 0..50 {
             for threads in [1, 2] {
-                let options = SourceOptions { threads, ..Default::default() };
+                let options = damage_options(&data, threads);
                 let cut = bytes[..bytes.len() * part / 50].to_vec();
                 let at_line_end = name.ends_with(".sam") && cut.last() == Some(&b'\n');
                 match read_bytes(&name, cut, &options) {
@@ -319,14 +331,14 @@ proptest! {
 
     #[test]
     fn test_flipped_bits_are_noticed_or_harmless(
-        file in 0usize..4, at in any::<prop::sample::Index>(), bit in 0u8..8, threads in 1usize..3,
+        file in 0..DAMAGED.len(), at in any::<prop::sample::Index>(), bit in 0u8..8, threads in 1usize..3,
     ) {
         let Some(data) = corpus::require() else { return Ok(()) };
         let (name, mut bytes) = small_good_files(&data).swap_remove(file);
-        let whole = read_bytes(&name, bytes.clone(), &SourceOptions::default()).unwrap();
+        let whole = read_bytes(&name, bytes.clone(), &damage_options(&data, 1)).unwrap();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        let options = SourceOptions { threads, ..Default::default() };
+        let options = damage_options(&data, threads);
         if let Ok((header, records)) = read_bytes(&name, bytes, &options) {
             // Plain text has no checksum: there, only a crash would be wrong.
             let same = flat(&header, &records) == flat(&whole.0, &whole.1);
@@ -386,7 +398,7 @@ impl std::io::Write for ClosedPipe {
 #[test]
 fn test_a_closed_pipe_can_be_told_from_other_failures() {
     let header = arbitrary_header();
-    for format in [Format::Sam, Format::Bam] {
+    for format in [Format::Sam, Format::Bam, Format::Cram] {
         let result =
             sink::create(format, Box::new(ClosedPipe), &header, 2).and_then(|sink| sink.finish());
         assert!(sink::is_broken_pipe(&result.unwrap_err()));
@@ -486,7 +498,19 @@ fn test_cram_files_of_many_kinds_decode_as_in_samtools() {
 }
 
 /// Good files with records that CRAM cannot keep, and what the message says of the first.
-const NOT_CRAM: [(&str, &str); 0] = [];
+const NOT_CRAM: [(&str, &str); 11] = [
+    ("HG002.pacbio_hifi.mm_ml.GRCh38.bam", "operations = and X"),
+    ("NA12878.exome.chr11_chr20_unmapped.bam", "unmapped, but has a CIGAR"),
+    ("NA12878_restricted.bam", "unmapped, but has a CIGAR"),
+    ("NA12889_restricted.bam", "unmapped, but has a CIGAR"),
+    ("NA12890_restricted.bam", "unmapped, but has a CIGAR"),
+    ("cigar.pass1.sam", "read \"X=\""),
+    ("cigar.pass3.sam", "operations = and X"),
+    ("cigar.warn2.sam", "unmapped, but has a mapping quality"),
+    ("flag.warn.sam", "unmapped, but has a mapping quality"),
+    ("pnext.warn.sam", "not paired, but names the contig of a mate"),
+    ("tlen.warn.sam", "not paired, but names the contig of a mate"),
+];
 
 #[test]
 fn test_every_good_file_written_as_cram_decodes_in_samtools_to_the_same_text() {
@@ -501,13 +525,7 @@ fn test_every_good_file_written_as_cram_decodes_in_samtools_to_the_same_text() {
             assert!(error.contains(expected), "{name}: {error}");
             continue;
         }
-        let written = match written {
-            Ok(w) => w,
-            Err(e) => {
-                println!("XX {name}: {e}");
-                continue;
-            }
-        };
+        let written = written.unwrap();
         let target = folder.path().join("x.cram");
         fs::write(&target, &written).unwrap();
         let theirs = oracle::view(&target, None).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -518,4 +536,83 @@ fn test_every_good_file_written_as_cram_decodes_in_samtools_to_the_same_text() {
         oracle::run(["quickcheck", "-u", &target.display().to_string()]).unwrap();
         println!("{name} {} -> {}", fs::metadata(&path).unwrap().len(), written.len());
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn test_generated_records_come_back_from_cram_or_are_refused_by_name(
+        records in prop::collection::vec(arbitrary::record_bytes(), 1..60), one_contig in any::<bool>(),
+    ) {
+        if !oracle::require() {
+            return Ok(());
+        }
+        let header = arbitrary_header();
+        let mut kept = Vec::new();
+        for mut record in records {
+            if one_contig && record[3] == 0 {
+                record[..4].fill(0);
+            }
+            match write(Format::Cram, &header, &batch(std::slice::from_ref(&record))) {
+                Ok(_) => kept.push(record),
+                Err(error) => prop_assert!(error.to_string().starts_with("record 1: read \""), "{}", error),
+            }
+        }
+        let records = batch(&kept);
+        let cram = write(Format::Cram, &header, &records).unwrap();
+        let text = write(Format::Sam, &header, &records).unwrap();
+        assert_same_text(&samtools_view(&cram), &text, "generated records");
+        let (_, again) = read_bytes("x.cram", cram, &SourceOptions::default()).unwrap();
+        prop_assert!(flat(&header, &again) == flat(&header, &records));
+    }
+}
+
+#[test]
+fn test_cram_without_its_reference_is_refused_with_the_digest() {
+    let Some(data) = corpus::require() else { return };
+    let path = data.join("alignments/ecoli_pe_se.cram");
+    let error = read_file(&path, &SourceOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    for expected in ["\"NC_000913\"", "MD5 is 05dc7a37701cdc6bcf154344a227983d", "--reference", "REF_PATH"] {
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let wrong = data.join("reference/ce.fa");
+    let options = SourceOptions { reference: Some(wrong), ..Default::default() };
+    let error = read_file(&path, &options).unwrap_err();
+    assert!(error.to_string().contains("no such sequence in"), "{error}");
+    let url = Some("http://localhost:1/%s".to_owned());
+    let error = read_file(&path, &SourceOptions { ref_path: url, ..Default::default() });
+    assert!(error.unwrap_err().to_string().contains("URLs in REF_PATH are not followed"));
+}
+
+#[test]
+fn test_cram_finds_its_reference_by_digest() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = data.join("alignments/ecoli_pe_se.cram");
+    let fasta = oracle::gunzip(&fs::read(data.join("reference/ecoli_K12.fa.gz")).unwrap()).unwrap();
+    let bases: Vec<u8> = fasta
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.starts_with(b">"))
+        .flat_map(|line| line.to_ascii_uppercase())
+        .collect();
+    let header = oracle::run(["view", "-H", &path.display().to_string()]).unwrap();
+    let header = String::from_utf8(header).unwrap();
+    let md5 = header.split("M5:").nth(1).unwrap()[..32].to_owned();
+    fs::create_dir(folder.path().join(&md5[..2])).unwrap();
+    fs::write(folder.path().join(&md5[..2]).join(&md5[2..]), &bases).unwrap();
+    let pattern = format!("{}/%2s/%s", folder.path().display());
+    for options in [
+        SourceOptions { ref_path: Some(pattern.clone()), ..Default::default() },
+        SourceOptions { ref_cache: Some(pattern), ..Default::default() },
+    ] {
+        assert_eq!(read_file(&path, &options).unwrap().1.len(), 36_580);
+    }
+    let damaged = [&bases[1..], b"A"].concat();
+    fs::write(folder.path().join(&md5), damaged).unwrap();
+    let options =
+        SourceOptions { ref_path: Some(folder.path().display().to_string()), ..Default::default() };
+    let error = read_file(&path, &options).unwrap_err().to_string();
+    assert!(error.contains("is another one (expected MD5"), "{error}");
 }

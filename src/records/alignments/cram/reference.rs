@@ -89,7 +89,7 @@ impl References {
         let looked = match (&self.fasta, self.patterns.is_empty()) {
             (Some(fasta), _) => format!("no such sequence in {}", fasta.path.display()),
             (None, false) => "no such file in REF_CACHE or REF_PATH".to_owned(),
-            (None, true) => "no reference given".to_owned(),
+            (None, true) => "no reference".to_owned(),
         };
         let urls = if self.ignores_urls { "; URLs in REF_PATH are not followed" } else { "" };
         Error::not_found(what).found(looked + urls).help(
