@@ -15,6 +15,7 @@ mod encode;
 mod encoding;
 mod features;
 mod mates;
+mod rans;
 mod read;
 mod reference;
 mod series;

@@ -55,7 +55,7 @@ pub(super) struct Stream {
 
 enum Decoder {
     Plain(Buffered),
-    Gzip(BufReader<MultiGzDecoder<Buffered>>),
+    Gzip(Box<BufReader<MultiGzDecoder<Buffered>>>),
     Bgzf(bgzf::io::Reader<Buffered>),
     ParallelBgzf(bgzf::io::MultithreadedReader<Buffered>),
 }
@@ -70,7 +70,8 @@ impl Stream {
         {
             (Compression::None, _) => Decoder::Plain(buffered),
             (Compression::Gzip, _) => {
-                Decoder::Gzip(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(buffered)))
+                let decoder = MultiGzDecoder::new(buffered);
+                Decoder::Gzip(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)))
             }
             (Compression::Bgzf, None) => Decoder::Bgzf(bgzf::io::Reader::new(buffered)),
             (Compression::Bgzf, Some(threads)) => Decoder::ParallelBgzf(

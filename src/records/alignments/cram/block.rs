@@ -33,6 +33,10 @@ pub(super) enum Content {
 /// How a block is compressed, as far as this module tells methods apart.
 pub(super) const RAW: u8 = 0;
 pub(super) const GZIP: u8 = 1;
+pub(super) const RANS_4X8: u8 = 4;
+const RANS_NX16: u8 = 5;
+const ARITHMETIC: u8 = 6;
+const FQZCOMP: u8 = 7;
 const NAME_TOKENIZER: u8 = 8;
 
 /// A block as it lies in its container.
@@ -102,6 +106,12 @@ impl<'a> Block<'a> {
     /// Decompresses by the codecs of noodles-cram. They can only be reached through a container, so
     /// one is made around this block.
     fn decode_by_noodles(&self) -> Result<Vec<u8>> {
+        // Their memory goes by the size that the data declares itself.
+        if let Some(declared) = self.declared_len().filter(|len| *len != self.raw_len) {
+            return Err(damaged(self.method)
+                .expected(format!("{} bytes", self.raw_len))
+                .found(format!("{declared} bytes")));
+        }
         let slice_header = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 2, 1, 0, 0];
         let slice_header = [&slice_header[..], &[0; 16]].concat();
         let mut body = Vec::with_capacity(self.data.len() + 64);
@@ -118,6 +128,35 @@ impl<'a> Block<'a> {
             .map_err(|_| damaged(self.method))?
             .map_err(|error| damaged(self.method).caused_by(error))
     }
+}
+
+impl Block<'_> {
+    /// The decompressed size that compressed data begins with, if it does.
+    fn declared_len(&self) -> Option<usize> {
+        match self.method {
+            RANS_4X8 => Some(u32::from_le_bytes(*self.data.get(5..9)?.first_chunk()?) as usize),
+            NAME_TOKENIZER => Some(u32::from_le_bytes(*self.data.first_chunk()?) as usize),
+            FQZCOMP => uint7(self.data),
+            RANS_NX16 | ARITHMETIC => {
+                let (flags, rest) = self.data.split_first()?;
+                const NO_SIZE: u8 = 0x10;
+                if flags & NO_SIZE == 0 { uint7(rest) } else { None }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number in groups of seven bits, the highest first.
+fn uint7(bytes: &[u8]) -> Option<usize> {
+    let mut value = 0usize;
+    for byte in bytes.iter().take(5) {
+        value = value << 7 | usize::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn first_external(container: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -263,6 +302,8 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -291,11 +332,25 @@ mod tests {
     }
 
     #[test]
-    fn test_block_of_another_codec_is_decoded() {
-        // rANS 4x8, order 0, of "noodles" would be longer than it is worth: an empty frame.
+    fn test_block_whose_codec_declares_another_size_is_refused() {
         let mut bytes = Vec::new();
-        push_block(&mut bytes, 4, Content::External, 0, 3, &[0, 1]);
+        push_block(&mut bytes, RANS_4X8, Content::External, 0, 3, &[0, 0, 0, 0, 0, 0xff, 0, 0, 0]);
         let error = Block::read(&mut Bytes(&bytes)).unwrap().decode().unwrap_err();
-        assert!(error.to_string().contains("does not decompress (method 4)"), "{error}");
+        assert!(error.to_string().contains("expected 3 bytes, found 255 bytes"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn test_decode_survives_any_data(
+            method in 0u8..10, raw_len in 0usize..100, data in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut bytes = Vec::new();
+            push_block(&mut bytes, method, Content::External, 0, raw_len, &data);
+            if let Ok(decoded) = Block::read(&mut Bytes(&bytes)).unwrap().decode() {
+                prop_assert_eq!(decoded.len(), raw_len);
+            }
+        }
     }
 }

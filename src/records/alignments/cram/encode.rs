@@ -58,8 +58,9 @@ const DETACHED: i32 = 0x2;
 const NO_SEQUENCE: i32 = 0x8;
 
 /// The values of one tag name and type.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TagStream {
+    pub(super) key: [u8; 3],
     pub(super) lengths: Vec<u8>,
     pub(super) values: Vec<u8>,
 }
@@ -72,7 +73,7 @@ pub(super) struct Encoder {
     pub(super) tag_lines: Vec<Vec<u8>>,
     line_numbers: HashMap<Vec<u8>, i32>,
     /// In the order of their first use.
-    pub(super) tags: Vec<([u8; 3], TagStream)>,
+    pub(super) tags: Vec<TagStream>,
     tag_places: HashMap<[u8; 3], usize>,
     /// Each record's contig and 1-based position, which are stored once all are known.
     pub(super) places: Vec<(i32, i32)>,
@@ -84,8 +85,8 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// All series in the order of their content ids.
-    pub(super) fn into_streams(self) -> (Vec<Vec<u8>>, Vec<([u8; 3], TagStream)>) {
+    /// All series in the order of their content ids, and those of tags.
+    pub(super) fn into_streams(self) -> (Vec<Vec<u8>>, Vec<TagStream>) {
         (self.streams.into(), self.tags)
     }
 
@@ -162,10 +163,10 @@ impl Encoder {
             let key = [tag.name[0], tag.name[1], tag.kind];
             self.line.extend_from_slice(&key);
             let place = *self.tag_places.entry(key).or_insert_with(|| {
-                self.tags.push((key, TagStream::default()));
+                self.tags.push(TagStream { key, lengths: Vec::new(), values: Vec::new() });
                 self.tags.len() - 1
             });
-            let stream = &mut self.tags[place].1;
+            let stream = &mut self.tags[place];
             if fixed_length(tag.kind).is_none() {
                 push_itf8(&mut stream.lengths, tag.value.len() as i32);
             }

@@ -1,5 +1,5 @@
 //! CRAM 3.0 files as a sink of records: a container for each slice, a block for each data series,
-//! gzip where it helps.
+//! compressed with gzip or rANS, whichever is smaller.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -9,9 +9,10 @@ use std::thread;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::block::{ContainerHeader, Content, EOF_CONTAINER, GZIP, RAW, push_block};
+use super::block::{ContainerHeader, Content, EOF_CONTAINER, GZIP, RANS_4X8, RAW, push_block};
 use super::bytes::{push_itf8, push_ltf8};
-use super::encode::{Encoder, NAME_STOP, Stream, fixed_length};
+use super::encode::{Encoder, NAME_STOP, Stream, TagStream, fixed_length};
+use super::rans;
 use crate::error::{Context, Error, Result};
 use crate::records::alignments::sink::{Sink, write_failure};
 use crate::records::alignments::{Header, RecordBatch};
@@ -55,8 +56,8 @@ impl CramSink {
         let mut data = length.to_le_bytes().to_vec();
         data.extend_from_slice(&text);
         let mut body = Vec::new();
-        let (method, packed) = pack(&data);
-        push_block(&mut body, method, Content::FileHeader, 0, data.len(), &packed);
+        let packed = gzip(&data).unwrap_or_default();
+        push_block(&mut body, GZIP, Content::FileHeader, 0, data.len(), &packed);
         let mut bytes = b"CRAM\x03\x00".to_vec();
         bytes.extend_from_slice(&[0; 20]);
         let container =
@@ -108,9 +109,8 @@ fn container(mut encoder: Encoder, first: u64, threads: usize) -> Result<Vec<u8>
     let packed = pack_all(&blocks, threads);
 
     let mut body = Vec::new();
-    let (method, data) = pack(&compression_header);
     let raw_len = compression_header.len();
-    push_block(&mut body, method, Content::CompressionHeader, 0, raw_len, &data);
+    push_block(&mut body, RAW, Content::CompressionHeader, 0, raw_len, &compression_header);
     let landmark = body.len() as i32;
     let slice_header = slice_header(&place, count, first, &blocks);
     push_block(&mut body, RAW, Content::SliceHeader, 0, slice_header.len(), &slice_header);
@@ -176,7 +176,7 @@ impl Place {
 fn external_blocks(encoder: Encoder) -> Vec<(i32, Vec<u8>)> {
     let (streams, tags) = encoder.into_streams();
     let streams = (1..).zip(streams);
-    let tags = tags.into_iter().enumerate().flat_map(|(index, (_, tag))| {
+    let tags = tags.into_iter().enumerate().flat_map(|(index, tag)| {
         let id = FIRST_TAG_ID + 2 * index as i32;
         [(id, tag.lengths), (id + 1, tag.values)]
     });
@@ -216,7 +216,7 @@ fn compression_header(encoder: &Encoder, has_position_deltas: bool) -> Vec<u8> {
     let (count, series) = series_map();
     push_map(&mut header, count, &series);
     let mut tags = Vec::new();
-    for (index, ([a, b, kind], _)) in encoder.tags.iter().enumerate() {
+    for (index, TagStream { key: [a, b, kind], .. }) in encoder.tags.iter().enumerate() {
         push_itf8(&mut tags, i32::from_be_bytes([0, *a, *b, *kind]));
         let id = FIRST_TAG_ID + 2 * index as i32;
         let lengths = fixed_length(*kind).map_or_else(|| external(id), constant);
@@ -228,13 +228,12 @@ fn compression_header(encoder: &Encoder, has_position_deltas: bool) -> Vec<u8> {
 
 /// The encodings of all series, and how many there are.
 fn series_map() -> (usize, Vec<u8>) {
-    let id = |stream: Stream| stream as i32 + 1;
-    let single = |stream: Stream| external(id(stream));
+    let single = |stream: Stream| external(content_id(stream));
     let array = |lengths: Stream, contents: Stream| {
         encoding(ARRAY_LEN, &[single(lengths), single(contents)].concat())
     };
     let mut name_parameters = vec![NAME_STOP];
-    push_itf8(&mut name_parameters, id(Stream::Name));
+    push_itf8(&mut name_parameters, content_id(Stream::Name));
     let series: [(&[u8; 2], Vec<u8>); 25] = [
         (b"BF", single(Stream::BamFlags)),
         (b"CF", single(Stream::CramFlags)),
@@ -302,16 +301,31 @@ fn constant(value: i32) -> Vec<u8> {
     encoding(HUFFMAN, &parameters)
 }
 
-/// Compresses with gzip, unless that gains nothing.
-fn pack(data: &[u8]) -> (u8, Vec<u8>) {
+/// Compresses in the way that makes the data smallest. On bases and qualities, which are most of
+/// it, gzip is slow and never the best.
+fn pack(id: i32, data: &[u8]) -> (u8, Vec<u8>) {
+    let is_letters = [Stream::BaseRun, Stream::Base, Stream::Quality]
+        .iter()
+        .any(|stream| content_id(*stream) == id);
+    let gzipped = if is_letters { None } else { gzip(data) };
+    let candidates = [
+        Some((RAW, data.to_vec())),
+        gzipped.map(|packed| (GZIP, packed)),
+        rans::encode_order_0(data).map(|packed| (RANS_4X8, packed)),
+        rans::encode_order_1(data).map(|packed| (RANS_4X8, packed)),
+    ];
+    let smallest = candidates.into_iter().flatten().min_by_key(|(_, packed)| packed.len());
+    smallest.unwrap_or_default()
+}
+
+fn gzip(data: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory does not fail; if it did, the data would be stored as it is.
-    let packed = encoder.write_all(data).and_then(|()| encoder.finish()).unwrap_or_default();
-    if packed.is_empty() || packed.len() >= data.len() {
-        (RAW, data.to_vec())
-    } else {
-        (GZIP, packed)
-    }
+    // Writing to memory does not fail; if it did, another way would be found.
+    encoder.write_all(data).and_then(|()| encoder.finish()).ok()
+}
+
+fn content_id(stream: Stream) -> i32 {
+    stream as i32 + 1
 }
 
 /// Compresses all blocks on some threads; the result does not depend on how many.
@@ -321,11 +335,11 @@ fn pack_all(blocks: &[(i32, Vec<u8>)], threads: usize) -> Vec<(u8, Vec<u8>)> {
     let work = || {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some((_, data)), Some(slot)) = (blocks.get(index), packed.get(index)) else {
+            let (Some((id, data)), Some(slot)) = (blocks.get(index), packed.get(index)) else {
                 return;
             };
             if let Ok(mut slot) = slot.lock() {
-                *slot = pack(data);
+                *slot = pack(*id, data);
             }
         }
     };

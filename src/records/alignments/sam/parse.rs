@@ -429,14 +429,13 @@ fn push_text(kind: u8, value: &[u8], out: &mut Vec<u8>) {
 /// Stores an integer in the type that htslib chooses: the narrowest, signed only below zero.
 fn push_integer_tag(text: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let value = signed(text, i64::from(i32::MIN)..=i64::from(u32::MAX))?;
-    let is_negative = text.first() == Some(&b'-');
-    let (kind, width) = match value {
-        -0x80..=0 if is_negative => (b'c', 1),
-        -0x8000..-0x80 => (b's', 2),
-        i64::MIN..-0x8000 => (b'i', 4),
-        ..0x100 => (b'C', 1),
-        0x100..0x1_0000 => (b'S', 2),
-        _ => (b'I', 4),
+    let (kind, width) = match (text.first() == Some(&b'-'), value) {
+        (true, -0x80..) => (b'c', 1),
+        (true, -0x8000..) => (b's', 2),
+        (true, _) => (b'i', 4),
+        (false, ..0x100) => (b'C', 1),
+        (false, ..0x1_0000) => (b'S', 2),
+        (false, _) => (b'I', 4),
     };
     out.push(kind);
     out.extend_from_slice(&value.to_le_bytes()[..width]);
