@@ -301,13 +301,11 @@ fn constant(value: i32) -> Vec<u8> {
     encoding(HUFFMAN, &parameters)
 }
 
-/// Compresses in the way that makes the data smallest. On bases and qualities, which are most of
-/// it, gzip is slow and never the best.
+/// Compresses in the way that makes the data smallest. On qualities gzip is slow and never the
+/// best; on bases it finds what reads have in common.
 fn pack(id: i32, data: &[u8]) -> (u8, Vec<u8>) {
-    let is_letters = [Stream::BaseRun, Stream::Base, Stream::Quality]
-        .iter()
-        .any(|stream| content_id(*stream) == id);
-    let gzipped = if is_letters { None } else { gzip(data) };
+    let is_quality = id == content_id(Stream::Quality);
+    let gzipped = if is_quality { None } else { gzip(data) };
     let candidates = [
         Some((RAW, data.to_vec())),
         gzipped.map(|packed| (GZIP, packed)),
@@ -330,15 +328,15 @@ fn content_id(stream: Stream) -> i32 {
 
 /// Compresses all blocks on some threads; the result does not depend on how many.
 fn pack_all(blocks: &[(i32, Vec<u8>)], threads: usize) -> Vec<(u8, Vec<u8>)> {
+    // The longest first, so that no thread ends up alone with it.
+    let mut order: Vec<usize> = (0..blocks.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(blocks[*index].1.len()));
     let next = AtomicUsize::new(0);
     let packed: Vec<Mutex<(u8, Vec<u8>)>> = blocks.iter().map(|_| Mutex::default()).collect();
     let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let (Some((id, data)), Some(slot)) = (blocks.get(index), packed.get(index)) else {
-                return;
-            };
-            if let Ok(mut slot) = slot.lock() {
+        while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (id, data) = &blocks[*index];
+            if let Ok(mut slot) = packed[*index].lock() {
                 *slot = pack(*id, data);
             }
         }
