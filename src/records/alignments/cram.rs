@@ -2,8 +2,8 @@
 //!
 //! Reading makes the records that samtools 1.16 makes: flags, places and lengths that follow from
 //! the mate are filled in, MD and NM are made from the reference where they are not stored, and
-//! names are made from the file's where it has none. The codecs of blocks are those of noodles-cram;
-//! everything else is here, since its records leave out some of this.
+//! names are made from the file's where it has none. The rarer codecs of blocks are those of
+//! noodles-cram; everything else is here, since its records leave out some of this.
 //!
 //! Writing needs no reference: bases are stored as they are, mates describe each other, tags keep
 //! their order and types. What only CRAM would change (a CIGAR with `=` and `X`, one of an unmapped

@@ -1,4 +1,4 @@
-//! The rANS 4x8 entropy coder of CRAM 3.0, as an encoder (CRAM codecs specification §2).
+//! The rANS 4x8 entropy coder of CRAM 3.0 (CRAM codecs specification §2).
 //!
 //! ```text
 //! order:u8  compressed:u32  raw:u32  frequencies  4 states:u32 each  bytes
@@ -6,6 +6,9 @@
 //!
 //! Symbol frequencies are scaled to 12 bits. Order 0 has one table, and symbol `i` goes to state
 //! `i % 4`; order 1 has a table for each preceding byte, and each state takes a quarter of the data.
+
+use super::bytes::{Bytes, Numbers};
+use crate::error::{Error, Result};
 
 /// Frequencies add up to one less than 12 bits can hold, as decoders of old expect.
 const TOTAL: u64 = 4095;
@@ -197,23 +200,169 @@ impl Coder {
     }
 }
 
+/// Decompresses data of either order to `raw_len` bytes.
+///
+/// # Errors
+///
+/// `Input` for data that no encoder makes, and for another length.
+pub(super) fn decode(data: &[u8], raw_len: usize) -> Result<Vec<u8>> {
+    let mut bytes = Bytes(data);
+    let order = bytes.u8()?;
+    let (compressed, raw) = (bytes.u32_le()? as usize, bytes.u32_le()? as usize);
+    if raw != raw_len || compressed != bytes.0.len() {
+        return Err(malformed("its sizes are wrong")
+            .expected(format!("{} bytes for {raw_len}", bytes.0.len()))
+            .found(format!("{compressed} for {raw}")));
+    }
+    match order {
+        0 => decode_order_0(bytes, raw_len),
+        1 => decode_order_1(bytes, raw_len),
+        _ => Err(malformed("its order is neither 0 nor 1").found(order)),
+    }
+}
+
+fn decode_order_0(mut bytes: Bytes<'_>, raw_len: usize) -> Result<Vec<u8>> {
+    let ranges = Ranges::parse(&mut bytes)?;
+    let mut states = read_states(&mut bytes)?;
+    let mut out = vec![0; raw_len];
+    for four in out.chunks_mut(4) {
+        for (byte, state) in four.iter_mut().zip(&mut states) {
+            *byte = ranges.next(state, &mut bytes)?;
+        }
+    }
+    Ok(out)
+}
+
+fn decode_order_1(mut bytes: Bytes<'_>, raw_len: usize) -> Result<Vec<u8>> {
+    let mut contexts: Vec<Option<Ranges>> = (0..256).map(|_| None).collect();
+    let mut symbols = Symbols::first(&mut bytes)?;
+    loop {
+        contexts[usize::from(symbols.symbol)] = Some(Ranges::parse(&mut bytes)?);
+        if !symbols.advance(&mut bytes)? {
+            break;
+        }
+    }
+    let next = |context: u8, state: &mut u32, bytes: &mut Bytes<'_>| match &contexts
+        [usize::from(context)]
+    {
+        Some(ranges) => ranges.next(state, bytes),
+        None => Err(malformed("a context has no frequencies")),
+    };
+    let mut states = read_states(&mut bytes)?;
+    let mut out = vec![0; raw_len];
+    let quarter = raw_len / 4;
+    let mut last = [0; 4];
+    let (quarters, rest) = out.split_at_mut(4 * quarter);
+    for offset in 0..quarter {
+        for lane in 0..4 {
+            last[lane] = next(last[lane], &mut states[lane], &mut bytes)?;
+            quarters[lane * quarter + offset] = last[lane];
+        }
+    }
+    for byte in rest {
+        last[3] = next(last[3], &mut states[3], &mut bytes)?;
+        *byte = last[3];
+    }
+    Ok(out)
+}
+
+fn read_states(bytes: &mut Bytes<'_>) -> Result<[u32; 4]> {
+    Ok([bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?])
+}
+
+fn malformed(what: &str) -> Error {
+    Error::input(format!("malformed rANS data: {what}")).help("the file is damaged; make it again")
+}
+
+/// The list of symbols that occur, as [`push_symbol`] writes it.
+struct Symbols {
+    symbol: u8,
+    run: u8,
+}
+
+impl Symbols {
+    fn first(bytes: &mut Bytes<'_>) -> Result<Self> {
+        Ok(Self { symbol: bytes.u8()?, run: 0 })
+    }
+
+    /// Goes to the next symbol; `false` after the last.
+    fn advance(&mut self, bytes: &mut Bytes<'_>) -> Result<bool> {
+        if self.run > 0 {
+            self.run -= 1;
+            self.symbol = self
+                .symbol
+                .checked_add(1)
+                .ok_or_else(|| malformed("a run of symbols goes beyond 255"))?;
+            return Ok(true);
+        }
+        let next = bytes.u8()?;
+        if self.symbol.checked_add(1) == Some(next) {
+            self.run = bytes.u8()?;
+        }
+        self.symbol = next;
+        Ok(next != 0)
+    }
+}
+
+/// Which symbol each of the 4096 values of a state's low bits means.
+struct Ranges {
+    symbols: Box<[u8; 1 << SCALE_BITS]>,
+    /// Frequency and start of each symbol.
+    spans: Box<[(u16, u16); 256]>,
+}
+
+impl Ranges {
+    fn parse(bytes: &mut Bytes<'_>) -> Result<Self> {
+        let mut ranges =
+            Self { symbols: Box::new([0; 1 << SCALE_BITS]), spans: Box::new([(0, 0); 256]) };
+        let mut start = 0;
+        let mut symbols = Symbols::first(bytes)?;
+        loop {
+            let mut frequency = u16::from(bytes.u8()?);
+            if frequency >= 0x80 {
+                frequency = (frequency & 0x7f) << 8 | u16::from(bytes.u8()?);
+            }
+            let end = start + usize::from(frequency);
+            let slots = ranges
+                .symbols
+                .get_mut(start..end)
+                .ok_or_else(|| malformed("frequencies add up to more than 4096"))?;
+            slots.fill(symbols.symbol);
+            ranges.spans[usize::from(symbols.symbol)] = (frequency, start as u16);
+            start = end;
+            if !symbols.advance(bytes)? {
+                return Ok(ranges);
+            }
+        }
+    }
+
+    fn next(&self, state: &mut u32, bytes: &mut Bytes<'_>) -> Result<u8> {
+        let low = *state & ((1 << SCALE_BITS) - 1);
+        let symbol = self.symbols[low as usize];
+        let (frequency, start) = self.spans[usize::from(symbol)];
+        // A value that belongs to no symbol lies beyond the range of symbol 0.
+        let within = low.wrapping_sub(u32::from(start));
+        if within >= u32::from(frequency) {
+            return Err(malformed("a state has no symbol"));
+        }
+        let mut x = u32::from(frequency) * (*state >> SCALE_BITS) + within;
+        while x < LOWER_BOUND {
+            x = x << 8 | u32::from(bytes.u8()?);
+        }
+        *state = x;
+        Ok(symbol)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::block::{Block, Content, RANS_4X8, push_block};
-    use super::super::bytes::Bytes;
     use super::*;
-
-    fn decode(encoded: &[u8], raw_len: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push_block(&mut bytes, RANS_4X8, Content::External, 0, raw_len, encoded);
-        Block::read(&mut Bytes(&bytes)).unwrap().decode().unwrap().into_owned()
-    }
 
     fn check(data: &[u8]) {
         for encoded in [encode_order_0(data), encode_order_1(data)].into_iter().flatten() {
-            assert!(decode(&encoded, data.len()) == data, "order {}", encoded[0]);
+            assert!(decode(&encoded, data.len()).unwrap() == data, "order {}", encoded[0]);
         }
     }
 
@@ -228,6 +377,30 @@ mod tests {
             data in prop::collection::vec(prop_oneof![20 => Just(40u8), 1 => 0u8..9, 1 => 200u8..], 0..3000),
         ) {
             check(&data);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn test_decode_survives_any_data(
+            mut data in prop::collection::vec(any::<u8>(), 9..200), order in 0u8..2, raw_len in 0usize..300,
+        ) {
+            data[0] = order;
+            let compressed = (data.len() - 9) as u32;
+            data[1..5].copy_from_slice(&compressed.to_le_bytes());
+            data[5..9].copy_from_slice(&(raw_len as u32).to_le_bytes());
+            let _ = decode(&data, raw_len);
+        }
+
+        #[test]
+        fn test_decode_survives_a_flipped_bit(
+            data in prop::collection::vec(0u8..5, 4..200), at in any::<prop::sample::Index>(), bit in 0u8..8,
+        ) {
+            for mut encoded in [encode_order_0(&data), encode_order_1(&data)].into_iter().flatten() {
+                let at = at.index(encoded.len());
+                encoded[at] ^= 1 << bit;
+                let _ = decode(&encoded, data.len());
+            }
         }
     }
 
