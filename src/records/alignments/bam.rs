@@ -200,11 +200,7 @@ pub(super) struct BamSink {
 
 impl BamSink {
     /// Writes the header.
-    pub(super) fn new(
-        out: Box<dyn Write + Send>,
-        header: &Header,
-        threads: usize,
-    ) -> Result<Self> {
+    pub(super) fn new(out: Box<dyn Write + Send>, header: &Header, threads: usize) -> Result<Self> {
         let writer = bgzf::io::MultithreadedWriter::with_worker_count(
             NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN),
             out,

@@ -10,7 +10,9 @@ mod format;
 mod parse;
 mod read;
 
+pub(super) use format::push_integer;
 pub use format::write_record;
+pub(super) use parse::BASE_CODES;
 pub use parse::LineParser;
 pub(super) use read::SamSource;
 

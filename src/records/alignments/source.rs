@@ -184,11 +184,11 @@ fn looks_like_sam(start: &[u8]) -> bool {
     if let [b'@', kind @ ..] = line {
         let known: [&[u8]; 5] = [b"HD", b"SQ", b"RG", b"PG", b"CO"];
         let is_known = known.iter().any(|letters| {
-            kind.strip_prefix(*letters).is_some_and(|rest| {
-                rest.first().is_none_or(|byte| byte.is_ascii_whitespace())
-            })
+            kind.strip_prefix(*letters)
+                .is_some_and(|rest| rest.first().is_none_or(|byte| byte.is_ascii_whitespace()))
         });
-        return is_known || matches!(kind, [a, b, b'\t', ..] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic());
+        return is_known
+            || matches!(kind, [a, b, b'\t', ..] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic());
     }
     let mut fields = line.split(|byte| *byte == b'\t');
     fields.next().is_some_and(|name| name.iter().all(u8::is_ascii_graphic))

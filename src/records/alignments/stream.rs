@@ -55,7 +55,7 @@ pub(super) struct Stream {
 
 enum Decoder {
     Plain(Buffered),
-    Gzip(BufReader<MultiGzDecoder<Buffered>>),
+    Gzip(Box<BufReader<MultiGzDecoder<Buffered>>>),
     Bgzf(bgzf::io::Reader<Buffered>),
     ParallelBgzf(bgzf::io::MultithreadedReader<Buffered>),
 }
@@ -69,10 +69,10 @@ impl Stream {
         let decoder = match (compression, NonZero::new(threads).filter(|threads| threads.get() > 1))
         {
             (Compression::None, _) => Decoder::Plain(buffered),
-            (Compression::Gzip, _) => Decoder::Gzip(BufReader::with_capacity(
-                BUFFER_BYTES,
-                MultiGzDecoder::new(buffered),
-            )),
+            (Compression::Gzip, _) => {
+                let decoder = MultiGzDecoder::new(buffered);
+                Decoder::Gzip(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)))
+            }
             (Compression::Bgzf, None) => Decoder::Bgzf(bgzf::io::Reader::new(buffered)),
             (Compression::Bgzf, Some(threads)) => Decoder::ParallelBgzf(
                 bgzf::io::MultithreadedReader::with_worker_count(threads, buffered),
@@ -184,11 +184,12 @@ impl Stream {
             }
             _ => return read_failure(&self.name, error),
         };
-        Error::input(what)
-            .caused_by(error)
+        let damage = Error::input(what)
             .help("copy the file again, or make it again with the program that wrote it")
             .at(format!("byte {position}"))
-            .at(&self.name)
+            .at(&self.name);
+        // What libdeflate says is about its own buffers, and would mislead.
+        if error.to_string().contains("libdeflater") { damage } else { damage.caused_by(error) }
     }
 
     fn tail(&self) -> Tail {

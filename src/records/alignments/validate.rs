@@ -59,10 +59,12 @@ impl RecordChecks {
     pub fn check(&mut self, record: &Record<'_>) -> Result<()> {
         for (field, id) in [("RNAME", record.ref_id()), ("RNEXT", record.mate_ref_id())] {
             if !(-1..self.contigs).contains(&id) {
-                return Err(Error::input(format!("{field} refers to a contig that the header does not have"))
-                    .expected(format!("a number from -1 to {}", self.contigs - 1))
-                    .found(id)
-                    .help("the file is damaged, or its header was exchanged; make it again"));
+                return Err(Error::input(format!(
+                    "{field} refers to a contig that the header does not have"
+                ))
+                .expected(format!("a number from -1 to {}", self.contigs - 1))
+                .found(id)
+                .help("the file is damaged, or its header was exchanged; make it again"));
             }
         }
         for (field, position) in [("POS", record.position()), ("PNEXT", record.mate_position())] {
@@ -98,10 +100,14 @@ impl StrictChecks {
 
     fn check_tags(&mut self, record: &Record<'_>) -> Result<()> {
         self.tag_names.clear();
+        // A bit for each name, or a few: most names are new, and need not be looked up.
+        let mut seen = 0u64;
         for tag in record.tags() {
-            if self.tag_names.contains(&tag.name) {
+            let bit = 1 << ((u32::from(tag.name[0]) * 7 + u32::from(tag.name[1])) % 64);
+            if seen & bit != 0 && self.tag_names.contains(&tag.name) {
                 return Err(Error::input(format!("tag {} occurs twice", tag_name(&tag))));
             }
+            seen |= bit;
             self.tag_names.push(tag.name);
             if tag.name == *b"RG" && !self.read_groups.is_empty() {
                 self.check_read_group(&tag)?;

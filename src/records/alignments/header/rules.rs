@@ -193,7 +193,12 @@ fn check_hd(line: &Line<'_>) -> Result<()> {
 
 fn check_sq(line: &Line<'_>) -> Result<()> {
     let name = line.required(b"SN")?;
-    expect(is_contig_name(name), b"SN", name, "a name without blanks, quotes, brackets or commas, not beginning with * or =")?;
+    expect(
+        is_contig_name(name),
+        b"SN",
+        name,
+        "a name without blanks, quotes, brackets or commas, not beginning with * or =",
+    )?;
     let length = line.required(b"LN")?;
     expect(
         is_number(length) && length.iter().any(|digit| *digit != b'0'),
@@ -207,9 +212,8 @@ fn check_sq(line: &Line<'_>) -> Result<()> {
     }
     if let Some(locus) = line.value(b"AH") {
         let start = locus.iter().rposition(|byte| *byte == b':');
-        let is_range = |range: &[u8]| {
-            range.split(|byte| *byte == b'-').map(is_number).eq([true, true])
-        };
+        let is_range =
+            |range: &[u8]| range.split(|byte| *byte == b'-').map(is_number).eq([true, true]);
         let is_locus = locus == b"*"
             || is_contig_name(locus)
             || start.is_some_and(|at| is_contig_name(&locus[..at]) && is_range(&locus[at + 1..]));
@@ -237,8 +241,18 @@ fn check_rg(line: &Line<'_>) -> Result<()> {
 
 /// The platforms of `@RG PL`, which files also write in lower case.
 const PLATFORMS: [&[u8]; 12] = [
-    b"CAPILLARY", b"DNBSEQ", b"ELEMENT", b"HELICOS", b"ILLUMINA", b"IONTORRENT", b"LS454", b"ONT",
-    b"PACBIO", b"SINGULAR", b"SOLID", b"ULTIMA",
+    b"CAPILLARY",
+    b"DNBSEQ",
+    b"ELEMENT",
+    b"HELICOS",
+    b"ILLUMINA",
+    b"IONTORRENT",
+    b"LS454",
+    b"ONT",
+    b"PACBIO",
+    b"SINGULAR",
+    b"SOLID",
+    b"ULTIMA",
 ];
 
 fn is_number(text: &[u8]) -> bool {
@@ -264,8 +278,8 @@ fn is_date(text: &[u8]) -> bool {
     let dashed = text.get(4) == Some(&b'-');
     let (month_at, day_at, time_at) = if dashed { (5, 8, 10) } else { (4, 6, 8) };
     let dash_fits = !dashed || text.get(7) == Some(&b'-');
-    let day_fits = matches!(digits(month_at, 2), Some(1..=12))
-        && matches!(digits(day_at, 2), Some(1..=31));
+    let day_fits =
+        matches!(digits(month_at, 2), Some(1..=12)) && matches!(digits(day_at, 2), Some(1..=31));
     let time = text.get(time_at..).unwrap_or_default();
     let time_fits = match time {
         [] => true,

@@ -19,12 +19,11 @@ const MAX_SEQUENCE_LENGTH: usize = i32::MAX as usize;
 /// CIGAR operations a record can count; more go into a `CG` tag (§4.2.2).
 const MAX_CIGAR_OPS: usize = 0xffff;
 
-const FIELDS: [&str; 11] = [
-    "QNAME", "FLAG", "RNAME", "POS", "MAPQ", "CIGAR", "RNEXT", "PNEXT", "TLEN", "SEQ", "QUAL",
-];
+const FIELDS: [&str; 11] =
+    ["QNAME", "FLAG", "RNAME", "POS", "MAPQ", "CIGAR", "RNEXT", "PNEXT", "TLEN", "SEQ", "QUAL"];
 
 /// The 4-bit code of each letter of SEQ as htslib has them; 0xff for what is no IUPAC letter.
-const BASE_CODES: [u8; 256] = {
+pub(in crate::records::alignments) const BASE_CODES: [u8; 256] = {
     let letters = crate::records::alignments::record::BASES;
     let mut codes = [0xff; 256];
     let mut code = 0;
@@ -63,9 +62,9 @@ impl LineParser {
     pub fn parse(&mut self, line: &[u8], contigs: &Contigs, out: &mut Vec<u8>) -> Result<()> {
         let mut fields = FieldReader { line, field: &[], number: 0, next: Some(0) };
         self.parse_fields(&mut fields, contigs, out).map_err(|error| {
-            error.at(fields.place()).help(
-                "repair the line, or write the file again with the program that made it",
-            )
+            error
+                .at(fields.place())
+                .help("repair the line, or write the file again with the program that made it")
         })
     }
 
@@ -248,9 +247,11 @@ impl LineParser {
         // As htslib reads them: any other letter is an unknown base.
         out.truncate(start);
         let code = |letter: u8| code(letter).min(15);
-        out.extend(letters.chunks(2).map(|pair| {
-            code(pair[0]) << 4 | pair.get(1).map_or(0, |letter| code(*letter))
-        }));
+        out.extend(
+            letters
+                .chunks(2)
+                .map(|pair| code(pair[0]) << 4 | pair.get(1).map_or(0, |letter| code(*letter))),
+        );
         Ok(())
     }
 }
@@ -286,10 +287,14 @@ impl<'a> FieldReader<'a> {
 
     fn place(&self) -> String {
         let column = self.field.as_ptr() as usize - self.line.as_ptr() as usize + 1;
-        match FIELDS.get(self.number.saturating_sub(1)) {
-            Some(name) => format!("{name} (field {}, column {column})", self.number),
-            None => format!("tag (field {}, column {column})", self.number),
-        }
+        let name = match (FIELDS.get(self.number.saturating_sub(1)), self.field) {
+            (Some(name), _) => (*name).to_owned(),
+            (None, [first, second, b':', ..]) => {
+                format!("tag {}", String::from_utf8_lossy(&[*first, *second]))
+            }
+            (None, _) => "tag".to_owned(),
+        };
+        format!("{name} (field {}, column {column})", self.number)
     }
 }
 
@@ -347,12 +352,15 @@ fn digits(text: &[u8]) -> Option<i64> {
 
 /// A 1-based position with 0 for none, as the 0-based one with -1 for none.
 fn parse_position(text: &[u8]) -> Result<i32> {
-    match number(text, 0..=i64::MAX)? {
-        value @ 0..=MAX_POSITION => Ok((value - 1) as i32),
-        _ => Err(Error::unsupported("the position does not fit the 32 bits of alignment records")
-            .expected(format!("at most {MAX_POSITION}"))
-            .found(String::from_utf8_lossy(text))
-            .help("split the contig into pieces, and align to those")),
+    match number(text, 0..=i64::MAX) {
+        Ok(value @ 0..=MAX_POSITION) => Ok((value - 1) as i32),
+        Err(_) => Err(bad(text).expected(format!("a whole number from 0 to {MAX_POSITION}"))),
+        Ok(_) => {
+            Err(Error::unsupported("the position does not fit the 32 bits of alignment records")
+                .expected(format!("at most {MAX_POSITION}"))
+                .found(String::from_utf8_lossy(text))
+                .help("split the contig into pieces, and align to those"))
+        }
     }
 }
 
@@ -421,14 +429,13 @@ fn push_text(kind: u8, value: &[u8], out: &mut Vec<u8>) {
 /// Stores an integer in the type that htslib chooses: the narrowest, signed only below zero.
 fn push_integer_tag(text: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let value = signed(text, i64::from(i32::MIN)..=i64::from(u32::MAX))?;
-    let is_negative = text.first() == Some(&b'-');
-    let (kind, width) = match value {
-        -0x80..=0 if is_negative => (b'c', 1),
-        -0x8000..-0x80 => (b's', 2),
-        i64::MIN..-0x8000 => (b'i', 4),
-        ..0x100 => (b'C', 1),
-        0x100..0x1_0000 => (b'S', 2),
-        _ => (b'I', 4),
+    let (kind, width) = match (text.first() == Some(&b'-'), value) {
+        (true, -0x80..) => (b'c', 1),
+        (true, -0x8000..) => (b's', 2),
+        (true, _) => (b'i', 4),
+        (false, ..0x100) => (b'C', 1),
+        (false, ..0x1_0000) => (b'S', 2),
+        (false, _) => (b'I', 4),
     };
     out.push(kind);
     out.extend_from_slice(&value.to_le_bytes()[..width]);

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::records::alignments::source::{Limit, Source};
 use crate::records::alignments::stream::Stream;
 use crate::records::alignments::validate::RecordChecks;
-use crate::records::alignments::{Header, RecordBatch, Validation};
+use crate::records::alignments::{Header, Record, RecordBatch, Validation};
 
 /// No line is longer than this: more than twice the longest read that was ever sequenced, with a
 /// letter, a quality and a tag or two for each base.
@@ -21,7 +21,6 @@ pub(in crate::records::alignments) struct SamSource {
     checks: RecordChecks,
     /// The first line behind the header has been read, but not yet turned into a record.
     has_line: bool,
-    records: u64,
 }
 
 impl SamSource {
@@ -41,7 +40,7 @@ impl SamSource {
         let header = Header::parse_sam_text(&text, validation)
             .map_err(|error| error.at(lines.stream.name()))?;
         let checks = RecordChecks::new(&header, validation);
-        Ok(Self { lines, header, parser: LineParser::new(validation), checks, has_line, records: 0 })
+        Ok(Self { lines, header, parser: LineParser::new(validation), checks, has_line })
     }
 
     fn push(&mut self, batch: &mut RecordBatch) -> Result<()> {
@@ -53,7 +52,7 @@ impl SamSource {
                     return Err(Error::input("the line is empty").help("remove it"));
                 }
                 parser.parse(&lines.line, header.contigs(), out)?;
-                match crate::records::alignments::Record::trusted(&out[start..]) {
+                match Record::trusted(&out[start..]) {
                     Some(record) => checks.check(&record),
                     None => Err(Error::internal("a record was laid out wrongly")),
                 }
@@ -71,7 +70,6 @@ impl Source for SamSource {
         batch.clear();
         while self.has_line && !limit.is_reached_by(batch) {
             self.push(batch)?;
-            self.records += 1;
             self.has_line = self.lines.advance()?;
         }
         Ok(!batch.is_empty())
