@@ -14,6 +14,7 @@
 //! # Ok::<(), genomic_objects::Error>(())
 //! ```
 
+mod adaptive;
 mod bytes;
 mod choose;
 mod entropy;
@@ -49,6 +50,10 @@ pub enum Codec {
     Zstd = 1,
     /// Static entropy coding by asymmetric numeral systems.
     Rans = 2,
+    /// Names of reads; see [`names`].
+    Names = 3,
+    /// Qualities by an adaptive model; see [`quality`].
+    Quality = 4,
     /// One byte value, repeated.
     Constant = 5,
 }
@@ -63,6 +68,8 @@ impl Codec {
             0 => Self::Raw,
             1 => Self::Zstd,
             2 => Self::Rans,
+            3 => Self::Names,
+            4 => Self::Quality,
             5 => Self::Constant,
             _ => {
                 return Err(Error::unsupported("unknown codec of a stream")
@@ -100,6 +107,10 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         },
         Codec::Zstd => zstd::decode(bytes, raw_len),
         Codec::Rans => rans::decode(bytes, raw_len),
+        Codec::Names | Codec::Quality => {
+            Err(Error::corrupt("stream is coded with a codec that does not suit its content")
+                .found(format_args!("{codec:?}")))
+        }
     }
 }
 

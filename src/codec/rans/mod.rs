@@ -12,7 +12,7 @@ use super::bytes::take_u8;
 use super::entropy;
 use crate::error::{Error, Result};
 use order1::Pairs;
-use table::Alphabet;
+pub(super) use table::Alphabet;
 
 /// Flag of a stream whose tables depend on the preceding symbol.
 const ORDER_1: u8 = 1;
