@@ -7,16 +7,16 @@ use crate::codec::entropy;
 use crate::error::Result;
 
 /// A stream as ranks of its alphabet, with the context of each symbol.
-pub(super) struct Given<'a> {
-    contexts: &'a [u8],
+pub(super) struct Given {
+    contexts: Vec<u8>,
     alphabet: Alphabet,
     ranks: Vec<u8>,
     counts: Counts,
 }
 
-impl<'a> Given<'a> {
+impl Given {
     /// Counts `data`; `contexts` is as long, and all of it is below `limit`.
-    pub(super) fn count(data: &[u8], contexts: &'a [u8], limit: usize) -> Self {
+    pub(super) fn count(data: &[u8], contexts: Vec<u8>, limit: usize) -> Self {
         let alphabet = Alphabet::of(&entropy::histogram(data));
         let ranks = alphabet.ranks(data);
         let n = alphabet.len();

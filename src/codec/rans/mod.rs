@@ -30,6 +30,9 @@ const RUNS: u8 = 8;
 /// From this length on, 32 states: they take 112 bytes more, and go several times as fast.
 const WIDE_FROM: usize = 8 << 10;
 
+/// From this length on, fewer forms are considered.
+const LONG: usize = 64 << 10;
+
 /// Streams longer than this are not coded: counts are 32 bits wide.
 const MAX_LEN: usize = 1 << 30;
 
@@ -52,23 +55,28 @@ pub(super) fn encode(data: &[u8], counts: &[u32; 256], forms: Forms) -> Option<V
         return None;
     }
     let alphabet = Alphabet::of(counts);
-    let mut out = vec![0];
-    match alphabet.len() {
-        0..=1 => return None,
-        2..=16 => {
-            let packed = pack::pack(data, &alphabet);
-            let packed_counts = entropy::histogram(&packed);
-            let packed_plan = Plan::of(&packed, &packed_counts, forms);
-            let plan = Plan::of(data, counts, forms);
-            if packed_plan.estimate <= plan.estimate {
-                alphabet.write(&mut out);
-                out[0] = PACKED | packed_plan.encode(&packed, &packed_counts, &mut out);
-            } else {
-                out[0] = plan.encode(data, counts, &mut out);
-            }
-        }
-        _ => out[0] = Plan::of(data, counts, forms).encode(data, counts, &mut out),
+    if alphabet.len() < 2 {
+        return None;
     }
+    let packed = (alphabet.len() <= 16).then(|| {
+        let packed = pack::pack(data, &alphabet);
+        let counts = entropy::histogram(&packed);
+        let plan = Plan::of(&packed, &counts, forms);
+        (packed, counts, plan)
+    });
+    // Long streams of 5 to 16 symbols are hardly ever shorter unpacked, and take twice the time.
+    let plain = (packed.is_none() || alphabet.len() <= 4 || data.len() < LONG)
+        .then(|| Plan::of(data, counts, forms));
+    let mut out = vec![0];
+    out[0] = match (packed, plain) {
+        (Some((packed, counts, plan)), plain)
+            if plain.as_ref().is_none_or(|plain| plan.estimate <= plain.estimate) =>
+        {
+            alphabet.write(&mut out);
+            PACKED | plan.encode(&packed, &counts, &mut out)
+        }
+        (_, plain) => plain?.encode(data, counts, &mut out),
+    };
     Some(out)
 }
 
@@ -82,7 +90,7 @@ struct Plan {
 /// How to code a stream whose literals and runs are apart.
 struct RunPlan {
     literals: Vec<u8>,
-    repeats: Vec<u8>,
+    repeats: Given,
     counts: [u32; 256],
     plan: Box<Plan>,
 }
@@ -97,8 +105,8 @@ impl Plan {
             let literal_plan = Self::without_runs(&literals, &counts);
             let alphabet = Alphabet::of(&counts);
             let contexts = alphabet.ranks(&literals);
-            let estimate = literal_plan.estimate
-                + Given::count(&repeats, &contexts, alphabet.len()).estimate();
+            let repeats = Given::count(&repeats, contexts, alphabet.len());
+            let estimate = literal_plan.estimate + repeats.estimate();
             // Two streams take longer to read than one, so they must be worth it.
             if estimate + estimate / 128 < plan.estimate {
                 let runs = RunPlan { literals, repeats, counts, plan: Box::new(literal_plan) };
@@ -150,9 +158,7 @@ impl RunPlan {
         varint::put(out, self.literals.len() as u64);
         varint::put(out, coded.len() as u64);
         out.extend(coded);
-        let alphabet = Alphabet::of(&self.counts);
-        let contexts = alphabet.ranks(&self.literals);
-        let repeats = Given::count(&self.repeats, &contexts, alphabet.len());
+        let repeats = &self.repeats;
         if flags & WIDE == 0 {
             repeats.encode::<4>(out)
         } else {

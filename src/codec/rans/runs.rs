@@ -13,22 +13,25 @@ pub(super) fn count(data: &[u8]) -> usize {
 
 /// Splits a stream in literals and, for each, its repeats.
 pub(super) fn split(data: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let mut literals = Vec::new();
-    let mut repeats = Vec::new();
-    let mut rest = data.iter();
-    let Some(mut literal) = rest.next() else { return (literals, repeats) };
+    let mut literals = vec![0; data.len()];
+    let mut repeats = vec![0; data.len()];
+    let Some(&first) = data.first() else { return (literals, repeats) };
+    let mut literal = first;
     let mut run = 0u8;
-    for symbol in rest {
-        if symbol == literal && run < MAX_REPEATS {
-            run += 1;
-            continue;
-        }
-        literals.push(*literal);
-        repeats.push(run);
-        (literal, run) = (symbol, 0);
+    let mut at = 0;
+    // Every symbol is written where the next literal may have to be: no branch to mispredict.
+    for &symbol in data.get(1..).unwrap_or_default() {
+        literals[at] = literal;
+        repeats[at] = run;
+        let ends = symbol != literal || run == MAX_REPEATS;
+        at += usize::from(ends);
+        run = if ends { 0 } else { run + 1 };
+        literal = symbol;
     }
-    literals.push(*literal);
-    repeats.push(run);
+    literals[at] = literal;
+    repeats[at] = run;
+    literals.truncate(at + 1);
+    repeats.truncate(at + 1);
     (literals, repeats)
 }
 
