@@ -1,5 +1,6 @@
 //! Choosing a codec: by counts where they tell enough, by trial among the rest.
 
+use super::rans::Forms;
 use super::{Codec, Coded, Effort, entropy, rans, zstd};
 
 /// What the caller knows of a stream, so that hopeless trials are skipped.
@@ -38,7 +39,8 @@ pub fn encode_as(data: &[u8], nature: Nature, effort: Effort) -> Coded {
         }
     };
     if nature != Nature::Text || effort > Effort::Fast || data.len() < SMALL {
-        offer(Codec::Rans, rans::encode(data, &counts));
+        let forms = if effort == Effort::Fast { Forms::Quick } else { Forms::All };
+        offer(Codec::Rans, rans::encode(data, &counts, forms));
     }
     if nature != Nature::Symbols || data.len() < SMALL {
         let level = match effort {

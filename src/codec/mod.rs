@@ -14,6 +14,7 @@
 //! # Ok::<(), genomic_objects::Error>(())
 //! ```
 
+mod adaptive;
 mod bytes;
 mod choose;
 pub mod cursor;
@@ -50,8 +51,10 @@ pub enum Codec {
     Zstd = 1,
     /// Static entropy coding by asymmetric numeral systems.
     Rans = 2,
-    /// Texts that each end in NUL, split in tokens.
+    /// Names that each end in NUL; see [`names`].
     Names = 3,
+    /// Qualities by an adaptive model; see [`quality`].
+    Quality = 4,
     /// One byte value, repeated.
     Constant = 5,
 }
@@ -67,6 +70,7 @@ impl Codec {
             1 => Self::Zstd,
             2 => Self::Rans,
             3 => Self::Names,
+            4 => Self::Quality,
             5 => Self::Constant,
             _ => {
                 return Err(Error::unsupported("unknown codec of a stream")
@@ -105,6 +109,9 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         Codec::Zstd => zstd::decode(bytes, raw_len),
         Codec::Rans => rans::decode(bytes, raw_len),
         Codec::Names => names::decode_list(bytes, raw_len),
+        Codec::Quality => {
+            Err(Error::corrupt("a stream other than qualities is coded with their model"))
+        }
     }
 }
 

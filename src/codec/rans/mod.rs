@@ -3,16 +3,20 @@
 //! described in `spec/codecs.md`.
 
 mod coder;
+mod contexts;
+mod given;
 mod order0;
 mod order1;
 mod pack;
+mod runs;
 mod table;
 
-use super::bytes::take_u8;
-use super::entropy;
+use super::bytes::{take_slice, take_u8};
+use super::{entropy, varint};
 use crate::error::{Error, Result};
+use given::Given;
 use order1::Pairs;
-use table::Alphabet;
+pub(super) use table::Alphabet;
 
 /// Flag of a stream whose tables depend on the preceding symbol.
 const ORDER_1: u8 = 1;
@@ -20,16 +24,33 @@ const ORDER_1: u8 = 1;
 const WIDE: u8 = 2;
 /// Flag of a stream whose symbols are packed.
 const PACKED: u8 = 4;
+/// Flag of a stream whose literals and runs are apart.
+const RUNS: u8 = 8;
 
 /// From this length on, 32 states: they take 112 bytes more, and go several times as fast.
 const WIDE_FROM: usize = 8 << 10;
 
+/// From this length on, fewer forms are considered.
+const LONG: usize = 64 << 10;
+
 /// Streams longer than this are not coded: counts are 32 bits wide.
 const MAX_LEN: usize = 1 << 30;
 
-/// Codes `data` by the cheapest combination of order and packing, judged by counts alone. `None`
-/// where rANS cannot win: fewer than two different symbols, or too long a stream.
-pub(super) fn encode(data: &[u8], counts: &[u32; 256]) -> Option<Vec<u8>> {
+/// Shorter streams do not pay for tables of pairs.
+const MIN_PAIRS: usize = 64;
+
+/// Which forms of a stream are considered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forms {
+    /// Those that are fast to write.
+    Quick,
+    /// All.
+    All,
+}
+
+/// Codes `data` in the cheapest form, judged by counts alone. `None` where rANS cannot win: fewer
+/// than two different symbols, or too long a stream.
+pub(super) fn encode(data: &[u8], counts: &[u32; 256], forms: Forms) -> Option<Vec<u8>> {
     if data.len() > MAX_LEN {
         return None;
     }
@@ -37,38 +58,69 @@ pub(super) fn encode(data: &[u8], counts: &[u32; 256]) -> Option<Vec<u8>> {
     if alphabet.len() < 2 {
         return None;
     }
-    let plain = Plan::of(data, counts);
-    if alphabet.len() > 16 {
-        let mut out = vec![0];
-        out[0] = plain.encode(data, counts, &mut out);
-        return Some(out);
-    }
-    let packed = pack::pack(data, &alphabet);
-    let packed_counts = entropy::histogram(&packed);
-    let packed_plan = Plan::of(&packed, &packed_counts);
+    let packed = (alphabet.len() <= 16).then(|| {
+        let packed = pack::pack(data, &alphabet);
+        let counts = entropy::histogram(&packed);
+        let plan = Plan::of(&packed, &counts, forms);
+        (packed, counts, plan)
+    });
+    // Long streams of 5 to 16 symbols are hardly ever shorter unpacked, and take twice the time.
+    let plain = (packed.is_none() || alphabet.len() <= 4 || data.len() < LONG)
+        .then(|| Plan::of(data, counts, forms));
     let mut out = vec![0];
-    if packed_plan.estimate <= plain.estimate {
-        alphabet.write(&mut out);
-        out[0] = PACKED | packed_plan.encode(&packed, &packed_counts, &mut out);
-    } else {
-        out[0] = plain.encode(data, counts, &mut out);
-    }
+    out[0] = match (packed, plain) {
+        (Some((packed, counts, plan)), plain)
+            if plain.as_ref().is_none_or(|plain| plan.estimate <= plain.estimate) =>
+        {
+            alphabet.write(&mut out);
+            PACKED | plan.encode(&packed, &counts, &mut out)
+        }
+        (_, plain) => plain?.encode(data, counts, &mut out),
+    };
     Some(out)
 }
 
 /// How to code a stream, and what that costs.
 struct Plan {
     pairs: Option<Pairs>,
+    runs: Option<RunPlan>,
     estimate: usize,
 }
 
+/// How to code a stream whose literals and runs are apart.
+struct RunPlan {
+    literals: Vec<u8>,
+    repeats: Given,
+    counts: [u32; 256],
+    plan: Box<Plan>,
+}
+
 impl Plan {
-    fn of(data: &[u8], counts: &[u32; 256]) -> Self {
+    fn of(data: &[u8], counts: &[u32; 256], forms: Forms) -> Self {
+        let mut plan = Self::without_runs(data, counts);
+        if forms == Forms::All && data.len() >= MIN_PAIRS && runs::count(data) * 4 < data.len() * 3
+        {
+            let (literals, repeats) = runs::split(data);
+            let counts = entropy::histogram(&literals);
+            let literal_plan = Self::without_runs(&literals, &counts);
+            let alphabet = Alphabet::of(&counts);
+            let contexts = alphabet.ranks(&literals);
+            let repeats = Given::count(&repeats, contexts, alphabet.len());
+            let estimate = literal_plan.estimate + repeats.estimate();
+            // Two streams take longer to read than one, so they must be worth it.
+            if estimate + estimate / 128 < plan.estimate {
+                let runs = RunPlan { literals, repeats, counts, plan: Box::new(literal_plan) };
+                plan = Self { pairs: None, runs: Some(runs), estimate };
+            }
+        }
+        plan
+    }
+
+    fn without_runs(data: &[u8], counts: &[u32; 256]) -> Self {
         let symbols = counts.iter().filter(|&&c| c > 0).count();
         let order0 = (entropy::bits(counts) / 8) as usize + 2 * symbols;
-        // A pair table that could not pay for itself is not counted.
-        if data.len() < 64 {
-            return Self { pairs: None, estimate: order0 };
+        if data.len() < MIN_PAIRS {
+            return Self { pairs: None, runs: None, estimate: order0 };
         }
         let pairs = if is_wide(data.len()) {
             Pairs::count::<32>(data, counts)
@@ -77,14 +129,17 @@ impl Plan {
         };
         let order1 = pairs.estimate();
         if order1 < order0 {
-            Self { pairs: Some(pairs), estimate: order1 }
+            Self { pairs: Some(pairs), runs: None, estimate: order1 }
         } else {
-            Self { pairs: None, estimate: order0 }
+            Self { pairs: None, runs: None, estimate: order0 }
         }
     }
 
     /// Appends the coded stream; returns its flags.
     fn encode(&self, data: &[u8], counts: &[u32; 256], out: &mut Vec<u8>) -> u8 {
+        if let Some(runs) = &self.runs {
+            return RUNS | runs.encode(out);
+        }
         match (&self.pairs, is_wide(data.len())) {
             (None, false) => order0::encode::<4>(data, counts, out),
             (None, true) => order0::encode::<32>(data, counts, out),
@@ -96,6 +151,23 @@ impl Plan {
     }
 }
 
+impl RunPlan {
+    fn encode(&self, out: &mut Vec<u8>) -> u8 {
+        let mut coded = Vec::new();
+        let flags = self.plan.encode(&self.literals, &self.counts, &mut coded);
+        varint::put(out, self.literals.len() as u64);
+        varint::put(out, coded.len() as u64);
+        out.extend(coded);
+        let repeats = &self.repeats;
+        if flags & WIDE == 0 {
+            repeats.encode::<4>(out)
+        } else {
+            repeats.encode::<32>(out)
+        }
+        flags
+    }
+}
+
 fn is_wide(len: usize) -> bool {
     len >= WIDE_FROM
 }
@@ -103,12 +175,12 @@ fn is_wide(len: usize) -> bool {
 /// Decodes `raw_len` bytes.
 pub(super) fn decode(mut bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
     let flags = take_u8(&mut bytes)?;
-    if flags & !(ORDER_1 | WIDE | PACKED) != 0 {
+    if flags & !(ORDER_1 | WIDE | PACKED | RUNS) != 0 {
         return Err(Error::corrupt("unknown flags of a rANS stream").found(flags));
     }
     let mut out = vec![0; raw_len];
     if flags & PACKED == 0 {
-        decode_states(flags, bytes, &mut out)?;
+        decode_runs(flags, bytes, &mut out)?;
         return Ok(out);
     }
     let alphabet = Alphabet::read(&mut bytes)?;
@@ -119,9 +191,30 @@ pub(super) fn decode(mut bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
             .found(alphabet.len()));
     }
     let mut packed = vec![0; raw_len.div_ceil(per_byte)];
-    decode_states(flags, bytes, &mut packed)?;
+    decode_runs(flags, bytes, &mut packed)?;
     pack::unpack(&packed, &alphabet, &mut out)?;
     Ok(out)
+}
+
+fn decode_runs(flags: u8, mut bytes: &[u8], out: &mut [u8]) -> Result<()> {
+    if flags & RUNS == 0 {
+        return decode_states(flags, bytes, out);
+    }
+    let mut literals = vec![0; varint::take_len(&mut bytes, out.len())?];
+    let left = bytes.len();
+    let coded_len = varint::take_len(&mut bytes, left)?;
+    let coded = take_slice(&mut bytes, coded_len)?;
+    decode_states(flags, coded, &mut literals)?;
+    // The stream of literals begins with their alphabet.
+    let alphabet = Alphabet::read(&mut { coded })?;
+    let contexts = alphabet.ranks(&literals);
+    let mut repeats = vec![0; literals.len()];
+    if flags & WIDE == 0 {
+        given::decode::<4>(bytes, &contexts, alphabet.len(), &mut repeats)?;
+    } else {
+        given::decode::<32>(bytes, &contexts, alphabet.len(), &mut repeats)?;
+    }
+    runs::join(&literals, &repeats, out)
 }
 
 fn decode_states(flags: u8, bytes: &[u8], out: &mut [u8]) -> Result<()> {
@@ -148,7 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn round_trip(data: &[u8]) {
-        if let Some(coded) = encode(data, &entropy::histogram(data)) {
+        if let Some(coded) = encode(data, &entropy::histogram(data), Forms::All) {
             assert_eq!(decode(&coded, data.len()).unwrap(), data);
         }
     }
@@ -178,8 +271,8 @@ mod tests {
 
     #[test]
     fn test_encode_leaves_constant_streams_to_others() {
-        assert!(encode(&[], &[0; 256]).is_none());
-        assert!(encode(&[7; 100], &entropy::histogram(&[7; 100])).is_none());
+        assert!(encode(&[], &[0; 256], Forms::All).is_none());
+        assert!(encode(&[7; 100], &entropy::histogram(&[7; 100]), Forms::All).is_none());
     }
 
     #[test]
@@ -215,7 +308,7 @@ mod tests {
         }
 
         #[test]
-        fn test_decode_never_panics(flags in 0u8..8, tail: Vec<u8>, raw_len in 0usize..5000) {
+        fn test_decode_never_panics(flags in 0u8..16, tail: Vec<u8>, raw_len in 0usize..5000) {
             let mut bytes = vec![flags];
             bytes.extend(tail);
             let _ = decode(&bytes, raw_len);
@@ -229,7 +322,7 @@ mod tests {
             cut in any::<proptest::sample::Index>(),
         ) {
             let data: Vec<u8> = (0..9000u32).map(|i| (i.pow(2) / 77 % (3 + u32::from(seed % 60))) as u8).collect();
-            let mut coded = encode(&data, &entropy::histogram(&data)).unwrap();
+            let mut coded = encode(&data, &entropy::histogram(&data), Forms::All).unwrap();
             let kept = cut.index(coded.len());
             prop_assert!(decode(&coded[..kept], data.len()).is_err());
             let at = place.index(coded.len());

@@ -7,17 +7,17 @@ use crate::error::{Error, Result};
 
 /// The symbols of a stream, ascending. Tables speak of ranks: positions in this list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Alphabet {
+pub(in crate::codec) struct Alphabet {
     symbols: Vec<u8>,
 }
 
 impl Alphabet {
     /// The byte values with a count.
-    pub(super) fn of(counts: &[u32; 256]) -> Self {
+    pub(in crate::codec) fn of(counts: &[u32; 256]) -> Self {
         Self { symbols: (0..=255u8).filter(|&s| counts[usize::from(s)] > 0).collect() }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::codec) fn len(&self) -> usize {
         self.symbols.len()
     }
 
@@ -33,7 +33,7 @@ impl Alphabet {
     }
 
     /// The rank of each symbol of `data`, all of which must belong to the alphabet.
-    pub(super) fn ranks(&self, data: &[u8]) -> Vec<u8> {
+    pub(in crate::codec) fn ranks(&self, data: &[u8]) -> Vec<u8> {
         let first = self.symbols.first().copied().unwrap_or(0);
         let last = self.symbols.last().copied().unwrap_or(0);
         if usize::from(last - first) + 1 == self.symbols.len() {
@@ -47,7 +47,7 @@ impl Alphabet {
     }
 
     /// Replaces each rank by its symbol.
-    pub(super) fn restore(&self, ranks: &mut [u8]) {
+    pub(in crate::codec) fn restore(&self, ranks: &mut [u8]) {
         let first = self.symbols.first().copied().unwrap_or(0);
         let last = self.symbols.last().copied().unwrap_or(0);
         if usize::from(last - first) + 1 == self.symbols.len() {
@@ -71,7 +71,7 @@ impl Alphabet {
 
     /// Appends the number of runs of consecutive symbols, less one, then for each run the symbols
     /// skipped before it and its length less one.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(in crate::codec) fn write(&self, out: &mut Vec<u8>) {
         let runs: Vec<&[u8]> = self.symbols.chunk_by(|a, b| b - a == 1).collect();
         out.push(runs.len().saturating_sub(1) as u8);
         let mut next = 0;
@@ -82,7 +82,7 @@ impl Alphabet {
         }
     }
 
-    pub(super) fn read(bytes: &mut &[u8]) -> Result<Self> {
+    pub(in crate::codec) fn read(bytes: &mut &[u8]) -> Result<Self> {
         let runs = usize::from(take_u8(bytes)?) + 1;
         let mut symbols = Vec::new();
         let mut next = 0usize;
