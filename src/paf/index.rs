@@ -116,9 +116,8 @@ impl Root {
     ///
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where they are no base64.
     pub fn inline_bytes(&self) -> Result<Option<Vec<u8>>> {
-        let decode = |text| {
-            BASE64.decode(text).map_err(|e| Error::corrupt("inline index").caused_by(e))
-        };
+        let decode =
+            |text| BASE64.decode(text).map_err(|e| Error::corrupt("inline index").caused_by(e));
         self.inline.as_ref().map(decode).transpose()
     }
 

@@ -31,7 +31,13 @@ pub(super) struct Sections<'a> {
 
 enum Origin<'a> {
     /// In order already: they pass straight through.
-    Stream { source: &'a mut dyn Source, batch: RecordBatch, at: usize, seen: u64, last: Option<Place> },
+    Stream {
+        source: &'a mut dyn Source,
+        batch: RecordBatch,
+        at: usize,
+        seen: u64,
+        last: Option<Place>,
+    },
     /// Sorted; `keep_order` where the input had another order.
     Sorted { sorted: Sorted, keep_order: bool },
 }
@@ -160,7 +166,8 @@ impl Restorer {
         let mut batch = RecordBatch::new();
         while let Some((_, bytes)) = sorted.next()? {
             batch.push_trusted(bytes);
-            if Limit::default().records <= batch.len() || batch.byte_len() >= Limit::default().bytes {
+            if Limit::default().records <= batch.len() || batch.byte_len() >= Limit::default().bytes
+            {
                 sink(&batch)?;
                 batch.clear();
             }

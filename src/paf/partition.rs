@@ -65,8 +65,7 @@ impl Partitioner {
             return Some(self.cut(true));
         }
         let batch = &self.current.batch;
-        let is_full =
-            batch.len() >= BLOCK_RECORDS || batch.byte_len() + record_len > BLOCK_BYTES;
+        let is_full = batch.len() >= BLOCK_RECORDS || batch.byte_len() + record_len > BLOCK_BYTES;
         (is_full && !batch.is_empty()).then(|| self.cut(self.chunk_bytes >= MAX_CHUNK_BYTES))
     }
 

@@ -67,13 +67,7 @@ pub struct Query<'a> {
 
 impl Default for Query<'_> {
     fn default() -> Self {
-        Self {
-            keep: None,
-            fields: Fields::ALL,
-            with_mates: false,
-            max_bytes: None,
-            threads: 1,
-        }
+        Self { keep: None, fields: Fields::ALL, with_mates: false, max_bytes: None, threads: 1 }
     }
 }
 
@@ -288,7 +282,8 @@ impl Plan {
         let pages = fetch_pages(store, &details, &selection.pages(&details.index))?;
         let header = fetch_header(store, dataset.manifest(), &contigs)?;
         let tasks = tasks_in(pages.wait()?, &selection);
-        Ok(Self { details, contigs, header: header.wait()?, selection, tasks })
+        let header = header.wait()?;
+        Ok(Self { details, contigs, header, selection, tasks })
     }
 }
 

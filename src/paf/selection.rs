@@ -34,7 +34,9 @@ impl Selection {
         let regions = by_contig
             .into_iter()
             .flat_map(|(contig, intervals)| {
-                interval::merge(intervals).into_iter().map(move |interval| Region { contig, interval })
+                interval::merge(intervals)
+                    .into_iter()
+                    .map(move |interval| Region { contig, interval })
             })
             .collect();
         Self::Some { regions, unplaced: targets.contains(&Target::Unplaced) }
@@ -91,7 +93,11 @@ impl Selection {
             Self::Some { regions, unplaced } => {
                 (*unplaced && block.extent.has_unplaced())
                     || self
-                        .candidates(regions, block.extent.first.contig(), block.extent.last.contig())
+                        .candidates(
+                            regions,
+                            block.extent.first.contig(),
+                            block.extent.last.contig(),
+                        )
                         .any(|region| block.may_overlap(region.contig, region.interval))
             }
         }

@@ -17,10 +17,10 @@ use super::order::{Ordering, Sections};
 use super::partition::Section;
 use crate::codec::Effort;
 use crate::dataset::{
-    At, ChunkEntry, Counts, Dataset, Draft, InputInfo, ObjectRef, Operation, Transaction,
+    Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Operation, Transaction,
     TransactionId, folders,
 };
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::pipeline::{Progress, ordered_by_weight};
 use crate::records::alignments::stats::{ContigCounts, Flagstat};
 use crate::records::alignments::{Header, Source};
@@ -91,8 +91,8 @@ pub struct Summary {
 ///
 /// # Errors
 ///
-/// [`Exists`](ErrorKind::Exists) where there is a dataset and `overwrite` is not set, before
-/// anything is read; what the source and the store report; [`Corrupt`](ErrorKind::Corrupt) where
+/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set, before
+/// anything is read; what the source and the store report; [`Corrupt`](crate::error::ErrorKind::Corrupt) where
 /// verification finds a difference. Then nothing is visible, and what was uploaded is deleted as far
 /// as the store lets.
 pub fn write(
@@ -101,8 +101,8 @@ pub fn write(
     options: &WriteOptions,
     progress: &Arc<Progress>,
 ) -> Result<Summary> {
-    let base = existing(store, options)?;
-    let transaction = Transaction::begin(store, base.as_ref(), options.transaction)?;
+    let may_exist = options.overwrite || options.dry_run;
+    let transaction = Transaction::for_output(store, may_exist, options.transaction)?;
     let header = source.header().clone();
     let written = Writer::new(store, &transaction, &header, options, progress)
         .and_then(|writer| writer.run(source));
@@ -116,23 +116,9 @@ pub fn write(
     if options.dry_run {
         return Ok(summary);
     }
-    let manifest = transaction.commit(draft)?;
-    summary.dataset_version = manifest.dataset_version;
+    let dataset = transaction.commit(draft)?;
+    summary.dataset_version = dataset.manifest().dataset_version;
     Ok(summary)
-}
-
-/// The dataset that is there already, if it may be replaced.
-fn existing(store: &Store, options: &WriteOptions) -> Result<Option<Dataset>> {
-    match Dataset::open(store, At::Newest).and_then(Dataset::settled) {
-        Ok(_) if !options.overwrite && !options.dry_run => {
-            Err(Error::exists("there is a dataset already")
-                .help("choose another output, or add --overwrite to make this its next version")
-                .at(store.name("")))
-        }
-        Ok(dataset) => Ok(Some(dataset)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// One block, encoded, with what was counted of it.
@@ -240,15 +226,14 @@ impl<'a> Writer<'a> {
         let reads: u64 = blocks.iter().map(|block| u64::from(block.records)).sum();
         let (folder, stem) = self.place_of(&blocks, reads)?;
         let path = self.transaction.path(&folder, &stem, "bin")?;
-        let mut entry =
-            ChunkEntry::new(&path, &bytes, Counts::from([("reads".to_owned(), reads)]));
+        let mut entry = ChunkEntry::new(&path, &bytes, Counts::from([("reads".to_owned(), reads)]));
         let mut digest = Sha256::new();
         blocks.iter().for_each(|block| digest.update(block.digest));
-        entry.digest = Some(<[u8; 32]>::from(digest.finalize()).into());
+        entry.digest = Some(Checksum::from_bytes(digest.finalize().into()));
         let chunk = ChunkRef {
             path,
             size: bytes.len() as u64,
-            checksum: entry.checksum.into(),
+            checksum: *entry.checksum.as_bytes(),
             blocks,
         };
         self.index.push(&chunk)?;
@@ -265,6 +250,12 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.uploader.put(path, Bytes::from(bytes))
+    }
+
+    fn put_object(&mut self, kind: &str, path: String, bytes: Vec<u8>) -> Result<ObjectRef> {
+        let (size_bytes, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
+        self.put(&path, bytes)?;
+        Ok(ObjectRef { kind: kind.to_owned(), path, size_bytes, checksum })
     }
 
     /// Folder and stem of the name of a chunk: the windows that its reads start in.
@@ -314,15 +305,13 @@ impl<'a> Writer<'a> {
         let header = zstd::bulk::compress(self.header.text(), 19)
             .map_err(|error| Error::internal("compressing the header").caused_by(error))?;
         let path = self.transaction.path("", "_header", "sam.zst")?;
-        objects.push(ObjectRef::new(manifest::HEADER_KIND, &path, &header));
-        self.put(&path, header)?;
+        objects.push(self.put_object(manifest::HEADER_KIND, path, header)?);
 
         let (mut root, pages) = std::mem::take(&mut self.index).finish()?;
         if let Some(pages) = pages {
             let path = self.transaction.path("_index", "spatial", "idx")?;
-            objects.push(ObjectRef::new(manifest::INDEX_KIND, &path, &pages));
-            self.put(&path, pages)?;
-            root.path = Some(path);
+            root.path = Some(path.clone());
+            objects.push(self.put_object(manifest::INDEX_KIND, path, pages)?);
         }
         let uploader = std::mem::replace(&mut self.uploader, Uploader::new(self.store.clone(), 0));
         uploader.finish()?;
@@ -334,7 +323,9 @@ impl<'a> Writer<'a> {
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
-            operation: self.operation(),
+            // A create over a base is recorded as an overwrite.
+            operation: Operation::Create,
+            keep_chunks: false,
             created: self.options.created.clone(),
             inputs: vec![self.options.input.clone()],
             fields: details.to_fields()?,
@@ -350,11 +341,7 @@ impl<'a> Writer<'a> {
         let mut statistics: BTreeMap<String, u64> = self.flagstat.to_named().into_iter().collect();
         statistics.insert(manifest::BASES.to_owned(), self.bases);
         Details {
-            sample: self
-                .options
-                .sample
-                .clone()
-                .or_else(|| self.header.sample().map(str::to_owned)),
+            sample: self.options.sample.clone().or_else(|| self.header.sample().map(str::to_owned)),
             reference: manifest::assembly_of(self.header),
             chromosomes: contigs.iter().map(|contig| contig.name.clone()).collect(),
             chunk_size: self.options.chunk_size,

@@ -82,7 +82,9 @@ pub fn decode_list(mut bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         list.push(0);
     }
     if list.len() != raw_len {
-        return Err(Error::corrupt("names have another length").expected(raw_len).found(list.len()));
+        return Err(Error::corrupt("names have another length")
+            .expected(raw_len)
+            .found(list.len()));
     }
     Ok(list)
 }
