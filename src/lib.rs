@@ -8,5 +8,6 @@ pub mod paf;
 pub mod pipeline;
 pub mod records;
 pub mod store;
+pub mod simulate;
 
 pub use error::{Error, Result};

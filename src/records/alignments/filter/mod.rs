@@ -107,14 +107,14 @@ impl Libraries {
 }
 
 impl TagCondition {
-    /// Reads `NAME` or `NAME:VALUE`, as after `-d`.
+    /// Reads `NAME` or `NAME:VALUE`, as after `-d`; as in samtools, `NAME:` is any value too.
     ///
     /// # Errors
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) when the name is not of two characters.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, value) = match text.split_once(':') {
-            Some((name, value)) => (name, Some(value)),
+            Some((name, value)) => (name, Some(value).filter(|value| !value.is_empty())),
             None => (text, None),
         };
         let values = value.map(|value| Names::from([value.into()]));
