@@ -4,5 +4,6 @@ pub mod error;
 pub mod genome;
 pub mod pipeline;
 pub mod records;
+pub mod simulate;
 
 pub use error::{Error, Result};
