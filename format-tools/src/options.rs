@@ -63,16 +63,16 @@ impl Threads {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stores")]
 pub(crate) struct Stores {
-    /// Address of the S3 service, for MinIO, R2, Ceph and others
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", hide_env_values = true)]
+    /// Address of the S3 service, for MinIO, R2, Ceph and others [env: AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
     pub(crate) endpoint_url: Option<String>,
 
-    /// Region of the S3 bucket
+    /// Region of the S3 bucket [env: AWS_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) s3_region: Option<String>,
 
-    /// Profile in the AWS configuration files
-    #[arg(long, value_name = "NAME", env = "AWS_PROFILE", hide_env_values = true)]
+    /// Profile in the AWS configuration files [env: AWS_PROFILE]
+    #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
     /// Send requests without credentials, for public buckets
