@@ -3,6 +3,8 @@
 //! The help texts are kept in `snapshots/`, so that a change of the command line shows in review.
 //! `UPDATE_SNAPSHOTS=1 cargo test -p format-tools --test help` writes them anew.
 
+#![allow(clippy::expect_used, reason = "these are tests")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

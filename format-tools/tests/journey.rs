@@ -1,5 +1,7 @@
 //! A BAM's journey through the commands: made, converted, asked, given back.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 mod support;
 
 use std::io::Read;

@@ -1,6 +1,8 @@
 //! Every command that the README shows is run: ```console blocks here, in one folder and in order,
 //! and the lines of ```sh blocks by `.ci/run`.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 mod support;
 
 use std::path::Path;
