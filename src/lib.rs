@@ -5,5 +5,6 @@ pub mod genome;
 pub mod pipeline;
 pub mod records;
 pub mod simulate;
+pub mod store;
 
 pub use error::{Error, Result};
