@@ -4,6 +4,7 @@ mod bam;
 pub mod batch;
 mod cram;
 pub mod fields;
+pub mod filter;
 pub mod header;
 pub mod record;
 pub mod sam;
