@@ -13,7 +13,6 @@ Needs samtools on PATH, and pysam for the table of sizes. `--only convert,query`
 
 import argparse
 import hashlib
-import json
 import os
 import platform
 import random
@@ -196,7 +195,8 @@ class Bench:
         run([self.tool, "bam-to-paf", "--quiet", "-@", self.threads, bam, folder / "sample.paf"])
         rows = []
         latency = self.options.latency
-        with Server(self.options.bin_dir / "serve", folder, latency) as server:
+        log = self.work / "requests.log"
+        with Server(self.options.bin_dir / "serve", folder, latency, log) as server:
             for width in (10_000, 1_000_000):
                 rows += self.query_width(server, bam, width)
         print(f"## Region queries over HTTP\n\nBoth from one server with {latency} ms of added latency "
@@ -312,27 +312,28 @@ class Bench:
 
 
 class Server:
-    """The logging web server of `testkit`, with a delay before each answer."""
+    """The web server of `testkit`, with a delay before each answer and a log of requests."""
 
-    def __init__(self, program, folder, latency):
-        self.command = [str(program), str(folder), "--latency-ms", str(latency)]
+    def __init__(self, program, folder, latency, log):
+        self.log = log
+        self.command = [program, folder, "--latency-ms", latency, "--log", log]
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        if not found:
-            sys.exit(f"{self.command[0]} did not tell its address: {line!r}")
-        self.url = found.group().rstrip("/")
+        command = [str(part) for part in self.command]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip().rstrip("/")
+        if not self.url.startswith("http://"):
+            sys.exit(f"{command[0]} did not tell its address: {self.url!r}")
         return self
 
     def cost(self):
-        """Requests answered and bytes sent since the start."""
-        import urllib.request
-
-        with urllib.request.urlopen(f"{self.url}/.cost") as answer:
-            cost = json.load(answer)
-        return cost["requests"], cost["bytes"]
+        """Requests answered and bytes sent since the start, once the log has settled."""
+        size = -1
+        while size != self.log.stat().st_size:
+            size = self.log.stat().st_size
+            time.sleep(0.15)
+        lines = [line.split("\t") for line in self.log.read_text().splitlines()]
+        return len(lines), sum(int(line[4]) for line in lines)
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -371,7 +372,7 @@ def main():
         options.work.mkdir(parents=True, exist_ok=True)
         bench = Bench(options)
         print("# Measured\n")
-        print("By `python3 benches/side_by_side.py " + " ".join(sys.argv[1:]) + "`".replace(" `", "`") + ".\n")
+        print(f"By `{' '.join(['python3 benches/side_by_side.py', *sys.argv[1:]])}`.\n")
         print(f"- {first_line([bench.tool, '--version'])}, release build")
         print(f"- {first_line(['samtools', '--version'])}, "
               f"{output(['samtools', '--version']).decode().splitlines()[1].strip()}")

@@ -4,14 +4,31 @@
 //! Datasets need no care here: one that was not committed is not visible, and the next run of the
 //! same command succeeds.
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
 
 static HALF_WRITTEN: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Names the file to remove if a signal ends the process; `None` when it is complete.
-pub(crate) fn remove_on_signal(path: Option<PathBuf>) {
-    *HALF_WRITTEN.lock().unwrap_or_else(PoisonError::into_inner) = path;
+fn half_written() -> MutexGuard<'static, Option<PathBuf>> {
+    HALF_WRITTEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a file that is removed if a signal ends the process; one that comes in between waits.
+pub(crate) fn create_removable(
+    create: impl FnOnce() -> io::Result<NamedTempFile>,
+) -> io::Result<NamedTempFile> {
+    let mut half_written = half_written();
+    let file = create()?;
+    *half_written = Some(file.path().to_owned());
+    Ok(file)
+}
+
+/// The file is complete: leave it alone.
+pub(crate) fn keep_file() {
+    *half_written() = None;
 }
 
 /// Starts to listen for the signals that end a program.
@@ -26,8 +43,7 @@ pub(crate) fn listen() {
     std::thread::spawn(move || {
         for signal in signals.forever() {
             crate::progress::clear_line();
-            let path = HALF_WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(path) = path {
+            if let Some(path) = half_written().take() {
                 // The process is about to die; there is nobody to tell.
                 let _ = std::fs::remove_file(path);
             }

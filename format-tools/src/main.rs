@@ -6,6 +6,7 @@
 
 mod cli;
 mod commands;
+mod filters;
 mod interrupt;
 mod options;
 mod output;

@@ -1,11 +1,18 @@
 //! Options that mean the same in every command that has them.
 
+use std::io::{self, IsTerminal, Read};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use genomic_objects::error::{Error, Result};
+use genomic_objects::pipeline::Progress;
+use genomic_objects::store::{StoreOptions, open_input};
 
-use crate::progress::Mode;
+use crate::output::{self, Output};
+use crate::progress::{Display, Mode};
+use crate::report::{Summary, say};
 use crate::units::parse_size;
 
 /// What is said while working, and how.
@@ -30,14 +37,34 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// How progress is to be shown, given everything else on the line.
-    pub(crate) fn progress_mode(&self) -> Mode {
-        match self.progress {
+    /// Shows the progress of a job until the display is dropped; `verb` says what happens to reads.
+    pub(crate) fn show(
+        &self,
+        progress: &Arc<Progress>,
+        verb: &'static str,
+        output: &Output,
+    ) -> Display {
+        // A bar between lines of data on one terminal helps nobody.
+        let is_in_the_way = output.is_stdout() && io::stdout().is_terminal();
+        let mode = match self.progress {
             _ if self.quiet => Mode::None,
-            // A bar and log lines would tear each other apart.
+            Mode::Auto if is_in_the_way => Mode::None,
+            // Log lines would tear a bar apart.
             Mode::Auto if self.verbose > 0 => Mode::Plain,
             mode => mode,
+        };
+        Display::start(mode, verb, progress)
+    }
+
+    /// Prints what was done: text to standard error, JSON to where no data is.
+    pub(crate) fn summarise(&self, summary: Summary) -> Result<()> {
+        match (self.json, summary.data_on_stdout) {
+            (true, false) => output::print(&format!("{}\n", summary.json))?,
+            (true, true) => say(&summary.json.to_string()),
+            (false, _) if self.quiet => {}
+            (false, _) => say(&summary.text),
         }
+        Ok(())
     }
 }
 
@@ -86,6 +113,35 @@ pub(crate) struct Stores {
     /// Room for that folder
     #[arg(long, value_name = "SIZE", default_value = "10G", value_parser = parse_size)]
     pub(crate) cache_size: u64,
+}
+
+impl Stores {
+    /// The same for the library.
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions {
+            endpoint_url: self.endpoint_url.clone(),
+            region: self.s3_region.clone(),
+            profile: self.profile.clone(),
+            no_sign_request: self.no_sign_request,
+            cache_dir: self.cache_dir.clone(),
+            cache_bytes: self.cache_size,
+            ..StoreOptions::default()
+        }
+    }
+
+    /// The text of a small file: a path, a URL, or `-`.
+    pub(crate) fn read_text(&self, location: &str) -> Result<String> {
+        let mut input = open_input(location, &self.options())?;
+        let mut text = String::new();
+        input.reader.read_to_string(&mut text).map_err(|error| {
+            let error = match error.kind() {
+                io::ErrorKind::InvalidData => Error::input("the file is no text"),
+                _ => Error::store("cannot read the file").caused_by(error),
+            };
+            error.at(input.name)
+        })?;
+        Ok(text)
+    }
 }
 
 /// A dataset at one of its versions.

@@ -75,6 +75,14 @@ fn kind_name(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// What a command did, once it is done.
+pub(crate) struct Summary {
+    pub(crate) text: String,
+    pub(crate) json: Value,
+    /// Standard output has data on it, so that JSON goes to standard error.
+    pub(crate) data_on_stdout: bool,
+}
+
 /// Writes a line to standard error; a closed one is no reason to stop.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

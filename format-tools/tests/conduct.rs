@@ -1,7 +1,10 @@
 //! How the program behaves whatever it is asked: exit codes, streams, names.
 
+#![allow(clippy::expect_used, reason = "these are tests")]
+
 mod support;
 
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use support::{format_tools, program, programs, run, stderr, stdout};
@@ -62,6 +65,56 @@ fn test_closed_pipe_is_success() {
     let output = child.wait_with_output().expect("the program ends");
     assert_eq!(stderr(&output), "");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn test_reader_that_leaves_early_stops_the_program_without_a_word() {
+    let mut child = format_tools(["simulate", "--reads", "1G"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut start = [0; 1_000];
+    child.stdout.take().expect("a pipe").read_exact(&mut start).expect("some bytes");
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+}
+
+#[cfg(unix)]
+#[test]
+fn test_interrupted_program_dies_of_the_signal_and_leaves_no_file() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = || std::fs::read_dir(folder.path()).expect("the folder").count();
+    let mut child = format_tools(["simulate", "--reads", "1G", "-o", "x.bam"])
+        .current_dir(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    while files() == 0 {
+        std::thread::yield_now();
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    assert_eq!(child.wait().expect("the program ends").signal(), Some(2));
+    assert_eq!(files(), 0);
+}
+
+#[test]
+fn test_progress_is_json_lines_when_asked() {
+    let mut child = format_tools(["simulate", "--reads", "1G", "--progress", "json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    child.kill().expect("it ends");
+    child.wait().expect("it ends");
+    let progress: serde_json::Value = serde_json::from_str(&line).expect(&line);
+    assert!(progress["progress"]["reads"].as_u64() > Some(0), "{line}");
+    assert!(progress["progress"]["reads_per_second"].as_u64() > Some(0), "{line}");
 }
 
 #[test]

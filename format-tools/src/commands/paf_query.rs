@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use genomic_objects::error::{Error, Result};
 
+use crate::filters::FilterOptions;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::units::parse_size;
 
@@ -82,59 +83,6 @@ pub(crate) struct PafQuery {
     stores: Stores,
     #[command(flatten)]
     pub(crate) messages: Messages,
-}
-
-/// The filters of samtools view, by its letters.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Filters")]
-pub(crate) struct FilterOptions {
-    /// Only reads with all of these flag bits (0x3, 3, or PAIRED,PROPER_PAIR)
-    #[arg(short = 'f', long = "require-flags", value_name = "FLAGS")]
-    require: Option<String>,
-
-    /// Only reads with none of these flag bits
-    #[arg(short = 'F', long = "exclude-flags", value_name = "FLAGS")]
-    exclude: Option<String>,
-
-    /// Only reads that lack at least one of these flag bits
-    #[arg(short = 'G', value_name = "FLAGS")]
-    exclude_all: Option<String>,
-
-    /// Only reads of at least this mapping quality
-    #[arg(short = 'q', long = "min-mapq", value_name = "N")]
-    min_mapping_quality: Option<u8>,
-
-    /// Only reads whose CIGAR covers at least this many bases of the read
-    #[arg(short = 'm', long = "min-qlen", value_name = "N")]
-    min_read_length: Option<u64>,
-
-    /// Only reads of this read group; may be repeated
-    #[arg(short = 'r', long = "read-group", value_name = "ID")]
-    read_groups: Vec<String>,
-
-    /// Only reads of the read groups in this file, one a line
-    #[arg(short = 'R', long = "read-group-file", value_name = "FILE")]
-    read_group_file: Option<PathBuf>,
-
-    /// Only reads of this library
-    #[arg(short = 'l', long, value_name = "NAME")]
-    library: Option<String>,
-
-    /// Only reads with this tag, and value if given; may be repeated
-    #[arg(short = 'd', long = "tag", value_name = "TAG[:VALUE]")]
-    tags: Vec<String>,
-
-    /// Only reads with this tag and one of the values in the file, one a line
-    #[arg(short = 'D', long = "tag-file", value_name = "TAG:FILE")]
-    tag_file: Option<String>,
-
-    /// Only reads whose names are in this file, one a line
-    #[arg(short = 'N', long = "qname-file", value_name = "FILE")]
-    name_file: Option<PathBuf>,
-
-    /// Only reads for which this samtools expression is true
-    #[arg(short = 'e', long = "expr", value_name = "EXPRESSION")]
-    expression: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]

@@ -1,6 +1,5 @@
 //! `completions` and `man`: made from the same definitions as the help.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
@@ -9,7 +8,7 @@ use clap_complete::Shell;
 use genomic_objects::error::{Error, Result};
 
 use crate::cli::{Cli, TOOLS};
-use crate::output::{self, Output};
+use crate::output;
 
 /// Print a shell's completions
 #[derive(Args, Clone, Debug)]
@@ -59,10 +58,9 @@ impl Man {
                 .and_then(|()| write_pages(definitions, &folder))
                 .map_err(|error| failed(error).at(folder.display())),
             None => {
-                let mut page = Output::open(None)?;
+                let mut page = Vec::new();
                 clap_mangen::Man::new(definitions).render(&mut page).map_err(failed)?;
-                page.flush().map_err(failed)?;
-                page.finish()
+                output::print(&String::from_utf8_lossy(&page))
             }
         }
     }
