@@ -18,7 +18,8 @@ struct Fixture(TempDir);
 impl Fixture {
     fn new() -> Self {
         let fixture = Self(tempfile::tempdir().expect("a folder"));
-        fixture.ok(&["simulate", "--reads", "20k", "--seed", "3", "-o", "x.bam"]);
+        let make = ["simulate", "--reads", "20k", "--seed", "3", "--coverage", "1", "-o", "x.bam"];
+        fixture.ok(&make);
         fixture.ok(&["bam-to-paf", "x.bam", "x.paf"]);
         fixture
     }

@@ -73,6 +73,9 @@ fn test_readme_console_blocks_run_as_shown() {
             .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     )
     .expect("a PATH");
+    // The README's bucket, on a server of the test's own.
+    let server = testkit::s3::Server::start().expect("a server");
+    std::fs::create_dir(server.folder("my-bucket")).expect("a bucket");
     let steps = steps(blocks(&text_of("README.md"), "console"));
     assert!(steps.len() > 10, "the README shows {} commands", steps.len());
     for Step { command, shown } in steps {
@@ -81,6 +84,9 @@ fn test_readme_console_blocks_run_as_shown() {
             .args(["-c", &script])
             .current_dir(&folder)
             .env("PATH", &path)
+            .env("AWS_ENDPOINT_URL", server.endpoint())
+            .env("AWS_ACCESS_KEY_ID", testkit::s3::ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", testkit::s3::SECRET_KEY)
             .output()
             .expect("bash starts");
         let text = support::stdout(&output);

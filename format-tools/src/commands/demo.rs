@@ -23,7 +23,7 @@ impl Demo {
         })?;
         let place = |name: &str| self.folder.join(name).display().to_string();
         let (bam, paf, found) = (place("sample.bam"), place("sample.paf"), place("found.sam"));
-        step(&["simulate", "--reads", "200k", "--seed", "1", "-o", &bam])?;
+        step(&["simulate", "--reads", "400k", "--coverage", "10", "-o", &bam])?;
         step(&["bam-to-paf", "--overwrite", &bam, &paf])?;
         step(&["paf-query", "--stats", "-o", &found, &paf, "chr1:1M-2M"])?;
         Ok(())
