@@ -7,6 +7,7 @@ pub mod genome;
 pub mod paf;
 pub mod pipeline;
 pub mod records;
+pub mod simulate;
 pub mod store;
 pub mod simulate;
 
