@@ -51,7 +51,7 @@ fn test_cram_files_of_many_kinds_decode_as_in_samtools() {
         "HG001.grch38_3366contigs.unsorted.bam",
         "pathogen_8403contigs.queryname.bam",
         "cigar-64k.ont.bam",
-        "ebola_G5012.3.unaligned.bam",
+        "deep_coverage.bam",
     ];
     let kinds = [
         "cram,no_ref=1,version=3.0",

@@ -335,3 +335,16 @@ fn test_lines_may_end_in_cr_lf() {
     let text = write(Format::SamRecords, &header, &records).unwrap();
     assert_eq!(text, b"r\t0\ta\t5\t60\t1M\t*\t0\t0\tA\tI\n");
 }
+
+#[test]
+fn test_nul_padding_of_a_bam_header_is_dropped() {
+    let header = arbitrary_header();
+    let plain = header.to_bam_bytes().unwrap();
+    let text_len = header.text().len();
+    let (before, after) = plain[8..].split_at(text_len);
+    let length = (text_len as u32 + 3).to_le_bytes();
+    let padded = [b"BAM\x01", &length[..], before, &[0; 3], after].concat();
+    let (again, _) = read_bytes("x.bam", bgzf(&padded), &SourceOptions::default()).unwrap();
+    assert_eq!(again.text(), header.text());
+    assert_eq!(again.contigs().len(), 3);
+}

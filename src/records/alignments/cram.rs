@@ -43,3 +43,6 @@ pub(super) fn create(
 ) -> Result<Box<dyn Sink>> {
     Ok(Box::new(write::CramSink::new(out, header, threads)?))
 }
+
+#[cfg(test)]
+mod tests;

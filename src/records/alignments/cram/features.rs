@@ -16,7 +16,7 @@ const HARD_CLIP: u32 = 5;
 const PADDING: u32 = 6;
 
 /// A clip or insertion of a read without a sequence.
-const MAX_ARRAY_BYTES: usize = 1 << 28;
+const MAX_ARRAY_BYTES: usize = 1 << 26;
 
 /// The quality of bases that have none where others of the read have one.
 const DEFAULT_QUALITY: u8 = 30;

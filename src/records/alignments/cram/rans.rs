@@ -223,51 +223,99 @@ pub(super) fn decode(data: &[u8], raw_len: usize) -> Result<Vec<u8>> {
 
 fn decode_order_0(mut bytes: Bytes<'_>, raw_len: usize) -> Result<Vec<u8>> {
     let ranges = Ranges::parse(&mut bytes)?;
-    let mut states = read_states(&mut bytes)?;
+    let mut decoder = Decoder::new(bytes)?;
     let mut out = vec![0; raw_len];
     for four in out.chunks_mut(4) {
-        for (byte, state) in four.iter_mut().zip(&mut states) {
-            *byte = ranges.next(state, &mut bytes)?;
+        for (lane, byte) in four.iter_mut().enumerate() {
+            *byte = decoder.next(lane, &ranges);
         }
     }
+    decoder.finish()?;
     Ok(out)
 }
 
 fn decode_order_1(mut bytes: Bytes<'_>, raw_len: usize) -> Result<Vec<u8>> {
-    let mut contexts: Vec<Option<Ranges>> = (0..256).map(|_| None).collect();
+    // A context without frequencies has only values that belong to no symbol.
+    let mut contexts = vec![Ranges::none()];
+    let mut places = [0u16; 256];
     let mut symbols = Symbols::first(&mut bytes)?;
     loop {
-        contexts[usize::from(symbols.symbol)] = Some(Ranges::parse(&mut bytes)?);
+        let place = &mut places[usize::from(symbols.symbol)];
+        if *place != 0 {
+            return Err(malformed("a context has two lists of frequencies"));
+        }
+        *place = contexts.len() as u16;
+        contexts.push(Ranges::parse(&mut bytes)?);
         if !symbols.advance(&mut bytes)? {
             break;
         }
     }
-    let next = |context: u8, state: &mut u32, bytes: &mut Bytes<'_>| match &contexts
-        [usize::from(context)]
-    {
-        Some(ranges) => ranges.next(state, bytes),
-        None => Err(malformed("a context has no frequencies")),
-    };
-    let mut states = read_states(&mut bytes)?;
+    let mut decoder = Decoder::new(bytes)?;
     let mut out = vec![0; raw_len];
     let quarter = raw_len / 4;
     let mut last = [0; 4];
     let (quarters, rest) = out.split_at_mut(4 * quarter);
     for offset in 0..quarter {
         for lane in 0..4 {
-            last[lane] = next(last[lane], &mut states[lane], &mut bytes)?;
+            let ranges = &contexts[usize::from(places[usize::from(last[lane])])];
+            last[lane] = decoder.next(lane, ranges);
             quarters[lane * quarter + offset] = last[lane];
         }
     }
     for byte in rest {
-        last[3] = next(last[3], &mut states[3], &mut bytes)?;
+        let ranges = &contexts[usize::from(places[usize::from(last[3])])];
+        last[3] = decoder.next(3, ranges);
         *byte = last[3];
     }
+    decoder.finish()?;
     Ok(out)
 }
 
-fn read_states(bytes: &mut Bytes<'_>) -> Result<[u32; 4]> {
-    Ok([bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?])
+/// The four states, and the bytes that refill them. What is wrong with the data is asked at the
+/// end, so that nothing has to be asked for each symbol.
+struct Decoder<'a> {
+    states: [u32; 4],
+    bytes: &'a [u8],
+    at: usize,
+    has_bad_state: bool,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(mut bytes: Bytes<'a>) -> Result<Self> {
+        let states = [bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?, bytes.u32_le()?];
+        Ok(Self { states, bytes: bytes.0, at: 0, has_bad_state: false })
+    }
+
+    #[inline]
+    fn next(&mut self, lane: usize, ranges: &Ranges) -> u8 {
+        let state = self.states[lane];
+        let low = state & ((1 << SCALE_BITS) - 1);
+        let symbol = ranges.symbols[low as usize];
+        let (frequency, start) = ranges.spans[usize::from(symbol)];
+        // A value that belongs to no symbol lies beyond the range of symbol 0.
+        let within = low.wrapping_sub(u32::from(start));
+        self.has_bad_state |= within >= u32::from(frequency);
+        let mut x = (u32::from(frequency) * (state >> SCALE_BITS)).wrapping_add(within);
+        // Two bytes lift any state that a symbol leaves behind.
+        for _ in 0..2 {
+            if x < LOWER_BOUND {
+                x = x << 8 | u32::from(self.bytes.get(self.at).copied().unwrap_or(0));
+                self.at += 1;
+            }
+        }
+        self.states[lane] = x;
+        symbol
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.has_bad_state {
+            return Err(malformed("a state has no symbol"));
+        }
+        if self.at > self.bytes.len() {
+            return Err(malformed("it ends too early"));
+        }
+        Ok(())
+    }
 }
 
 fn malformed(what: &str) -> Error {
@@ -312,9 +360,13 @@ struct Ranges {
 }
 
 impl Ranges {
+    /// No symbols.
+    fn none() -> Self {
+        Self { symbols: Box::new([0; 1 << SCALE_BITS]), spans: Box::new([(0, 0); 256]) }
+    }
+
     fn parse(bytes: &mut Bytes<'_>) -> Result<Self> {
-        let mut ranges =
-            Self { symbols: Box::new([0; 1 << SCALE_BITS]), spans: Box::new([(0, 0); 256]) };
+        let mut ranges = Self::none();
         let mut start = 0;
         let mut symbols = Symbols::first(bytes)?;
         loop {
@@ -334,23 +386,6 @@ impl Ranges {
                 return Ok(ranges);
             }
         }
-    }
-
-    fn next(&self, state: &mut u32, bytes: &mut Bytes<'_>) -> Result<u8> {
-        let low = *state & ((1 << SCALE_BITS) - 1);
-        let symbol = self.symbols[low as usize];
-        let (frequency, start) = self.spans[usize::from(symbol)];
-        // A value that belongs to no symbol lies beyond the range of symbol 0.
-        let within = low.wrapping_sub(u32::from(start));
-        if within >= u32::from(frequency) {
-            return Err(malformed("a state has no symbol"));
-        }
-        let mut x = u32::from(frequency) * (*state >> SCALE_BITS) + within;
-        while x < LOWER_BOUND {
-            x = x << 8 | u32::from(bytes.u8()?);
-        }
-        *state = x;
-        Ok(symbol)
     }
 }
 

@@ -17,11 +17,11 @@ use crate::records::alignments::record::flags;
 /// No slice has more records than this; htslib writes 10,000.
 const MAX_RECORDS: usize = 1 << 22;
 
-/// The records of a slice have at most this many bases, names and tags, in bytes.
+/// The bases, qualities, names and tags of a slice take at most this many bytes.
 const MAX_SLICE_BYTES: usize = 1 << 30;
 
 /// No read, and no value of a tag, is longer than this.
-const MAX_VALUE_BYTES: usize = 1 << 28;
+const MAX_VALUE_BYTES: usize = 1 << 26;
 
 const MAX_NAME_BYTES: usize = 254;
 
@@ -260,7 +260,8 @@ impl Decoder<'_> {
     }
 
     fn check_size(&self) -> Result<()> {
-        let total = self.out.sequences.len() + self.out.tags.len() + self.out.names.len();
+        let out = &self.out;
+        let total = out.sequences.len() + out.qualities.len() + out.tags.len() + out.names.len();
         if total <= MAX_SLICE_BYTES {
             return Ok(());
         }
