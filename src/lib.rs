@@ -9,6 +9,5 @@ pub mod pipeline;
 pub mod records;
 pub mod simulate;
 pub mod store;
-pub mod simulate;
 
 pub use error::{Error, Result};

@@ -7,14 +7,17 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
-use genomic_objects::records::alignments::{Header, Validation, sink};
-use genomic_objects::simulate::{self, SimulateOptions, Simulation};
+use genomic_objects::records::alignments::{Header, RecordBatch, Validation, sink};
+use genomic_objects::simulate::{Alignments, QualityProfile, SimulateOptions, human_like};
 use serde_json::json;
 
 use crate::options::{Messages, Threads};
 use crate::output::Output;
 use crate::report::Summary;
 use crate::units::{self, parse_size};
+
+/// Bases of a read.
+const READ_LENGTH: u64 = 150;
 
 /// Make a BAM of simulated paired reads, sorted by coordinate
 #[derive(Args, Clone, Debug)]
@@ -56,17 +59,19 @@ enum Qualities {
 impl Simulate {
     pub(crate) fn run(self) -> Result<()> {
         let started = Instant::now();
-        let simulation = Simulation::new(&SimulateOptions {
+        let bases = self.reads.saturating_mul(READ_LENGTH) / u64::from(self.coverage);
+        let mut simulation = Alignments::new(SimulateOptions {
             reads: self.reads,
             seed: self.seed,
-            coverage: self.coverage,
+            contigs: human_like(bases),
             qualities: match self.qualities {
-                Qualities::Full => simulate::Qualities::Full,
-                Qualities::Binned => simulate::Qualities::Binned,
+                Qualities::Full => QualityProfile::Hiseq40,
+                Qualities::Binned => QualityProfile::Binned4,
             },
-        });
-        let text = simulation.header();
-        let header = Header::parse_sam_text(text.as_bytes(), Validation::Strict)?;
+            ..SimulateOptions::default()
+        })?;
+        let header =
+            Header::parse_sam_text(simulation.header_text().as_bytes(), Validation::Strict)?;
         let bases: u64 = header.contigs().iter().map(|contig| contig.length).sum();
 
         let output = Output::open_binary(self.output.as_deref(), "BAM")?;
@@ -74,7 +79,8 @@ impl Simulate {
         let display = self.messages.show(&progress, "wrote", &output);
         let threads = self.threads.count().get();
         let mut bam = sink::create(sink::Format::Bam, output.writer(), &header, threads)?;
-        for batch in simulation {
+        let mut batch = RecordBatch::new();
+        while simulation.next_batch(&mut batch, 8_192)? {
             bam.write(&batch)?;
             progress.add_items(batch.len() as u64);
         }
