@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use genomic_objects::dataset::At;
 use genomic_objects::error::{Error, Result};
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::{StoreOptions, open_input};
@@ -46,6 +47,27 @@ impl Messages {
     ) -> Display {
         // A bar between lines of data on one terminal helps nobody.
         let is_in_the_way = output.is_stdout() && io::stdout().is_terminal();
+        self.display(progress, verb, is_in_the_way)
+    }
+
+    /// As [`show`](Self::show) for a job that prints no data.
+    pub(crate) fn start_progress(&self, progress: &Arc<Progress>, verb: &'static str) -> Display {
+        self.display(progress, verb, false)
+    }
+
+    /// Tells the user something, unless nothing is to be said.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            say(line);
+        }
+    }
+
+    fn display(
+        &self,
+        progress: &Arc<Progress>,
+        verb: &'static str,
+        is_in_the_way: bool,
+    ) -> Display {
         let mode = match self.progress {
             _ if self.quiet => Mode::None,
             Mode::Auto if is_in_the_way => Mode::None,
@@ -154,4 +176,11 @@ pub(crate) struct DatasetAt {
     /// Version to read [default: the newest]
     #[arg(long, value_name = "N")]
     pub(crate) at: Option<u64>,
+}
+
+impl DatasetAt {
+    /// The version for the library.
+    pub(crate) fn version(&self) -> At {
+        self.at.map_or(At::Newest, At::Version)
+    }
 }

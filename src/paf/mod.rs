@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod chunk;
+pub mod depth;
 pub mod directory;
 pub mod index;
 pub mod manifest;

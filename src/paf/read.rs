@@ -176,6 +176,28 @@ impl Reader {
         Ok(self.metered(stats))
     }
 
+    /// Turns each block's records at the places asked for into something, on several threads, and
+    /// hands the results on in file order.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub fn scan_each<T: Send>(
+        &self,
+        fields: &Fields,
+        threads: usize,
+        work: impl Fn(RecordBatch) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        let Plan { selection, tasks, .. } = &self.plan;
+        let all = |_: &Record<'_>| Ok(true);
+        Scan { store: &self.store, fields, threads }.run(
+            tasks,
+            |_, batch| work(filter(batch, selection, &all)?),
+            sink,
+        )
+    }
+
     /// Two passes, as `samtools view -P` does it: the first finds which mates lie outside the
     /// regions, the second reads the regions and the places of those mates.
     fn query_with_mates(

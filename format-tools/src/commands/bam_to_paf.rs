@@ -1,12 +1,26 @@
 //! `bam-to-paf`: an alignment file becomes a dataset.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use genomic_objects::codec::Effort;
+use genomic_objects::dataset::InputInfo;
 use genomic_objects::error::{Error, Result};
+use genomic_objects::paf::order::Ordering;
+use genomic_objects::paf::write::{Summary as Written, WriteOptions, write};
+use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::records::alignments::{
+    self as records, Header, Limit, RecordBatch, Source, SourceOptions, Validation,
+};
+use genomic_objects::store::{Store, open_input};
+use serde_json::json;
 
+use crate::environment;
 use crate::options::{Messages, Stores, Threads};
-use crate::units::parse_size;
+use crate::report::Summary;
+use crate::units::{self, parse_size};
 
 /// Convert BAM, SAM or CRAM to a PAF dataset
 #[derive(Args, Clone, Debug)]
@@ -64,6 +78,14 @@ pub(crate) struct BamToPaf {
     #[arg(long)]
     dry_run: bool,
 
+    /// Accept what breaks the SAM specification but can be kept exactly
+    #[arg(long)]
+    lenient: bool,
+
+    /// Sort the reads even where the header says that they are sorted
+    #[arg(long)]
+    sort: bool,
+
     /// Add a @PG line for this conversion to the header
     #[arg(long)]
     add_pg: bool,
@@ -98,8 +120,91 @@ enum Level {
 
 impl BamToPaf {
     pub(crate) fn run(self) -> Result<()> {
-        let (_input, _output) = self.places()?;
-        Err(Error::unsupported("not wired"))
+        let (input, output) = self.places()?;
+        let started = Instant::now();
+        let options = self.stores.options();
+        let store = Store::open(&output, &options)?;
+        let threads = self.threads.count().get();
+        let progress = Arc::new(Progress::default());
+        let input = open_input(&input, &options)?.count_into(progress.clone());
+        let info = InputInfo {
+            name: input.name.rsplit('/').next().unwrap_or_default().to_owned(),
+            size_bytes: input.size,
+            checksum: None,
+            program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
+        };
+        let source_options = SourceOptions {
+            validation: if self.lenient { Validation::Lenient } else { Validation::Strict },
+            threads,
+            reference: self.reference.clone(),
+            ref_path: std::env::var("REF_PATH").ok(),
+            ref_cache: std::env::var("REF_CACHE").ok(),
+        };
+        let mut source = records::open(&input.name, input.reader, &source_options)?;
+        if self.add_pg {
+            source = Box::new(WithProgram::new(source)?);
+        }
+        let sort = SortOptions {
+            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
+            temp_dir: self.temp_dir.clone(),
+            threads,
+        };
+        let write_options = WriteOptions {
+            chunk_size: self.chunk_size,
+            effort: self.level.into(),
+            sample: self.sample.clone(),
+            threads,
+            ordering: Ordering { sort: self.sort, options: sort },
+            overwrite: self.overwrite,
+            verify: self.verify,
+            dry_run: self.dry_run,
+            created: environment::now(),
+            transaction: environment::transaction_id()?,
+            input: info,
+        };
+        let display = self.messages.start_progress(&progress, "converted");
+        let written = write(source.as_mut(), &store, &write_options, &progress);
+        drop(display);
+        self.messages.summarise(self.summary(&written?, &store.name(""), &progress, started))
+    }
+
+    fn summary(
+        &self,
+        written: &Written,
+        output: &str,
+        progress: &Progress,
+        started: Instant,
+    ) -> Summary {
+        let seconds = started.elapsed();
+        let read = progress.snapshot().bytes_in;
+        let verb = if self.dry_run { "would write" } else { "wrote" };
+        let mut text = format!(
+            "{verb} {} reads to {output}: {} in {} objects ({} chunks, {} blocks) in {}",
+            units::count(written.reads),
+            units::bytes(written.total_bytes),
+            written.objects,
+            written.chunks,
+            written.blocks,
+            units::duration(seconds),
+        );
+        if self.dry_run {
+            text += &format!("\n{} PUT requests, the manifests' two included", written.objects + 2);
+        }
+        if written.reordered {
+            text += "\nthe reads were sorted by coordinate; their order in the input is kept, see \
+                     paf-to-bam --original-order";
+        }
+        if written.verified {
+            text += "\nverified: everything was read back and compared with the input";
+        }
+        let json = json!({
+            "output": output,
+            "dry_run": self.dry_run,
+            "summary": written,
+            "input_bytes": read,
+            "seconds": seconds.as_secs_f64(),
+        });
+        Summary { text, json, data_on_stdout: false }
     }
 
     /// Input and output, each from its option or the next positional argument.
@@ -113,5 +218,38 @@ impl BamToPaf {
             _ => Err(Error::usage("an input and an output are needed")),
         }
         .map_err(|error| error.help("bam-to-paf INPUT OUTPUT, as in: bam-to-paf x.bam x.paf"))
+    }
+}
+
+impl From<Level> for Effort {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Fast => Self::Fast,
+            Level::Default => Self::Default,
+            Level::Archive => Self::Archive,
+        }
+    }
+}
+
+/// A source whose header names this program.
+struct WithProgram {
+    source: Box<dyn Source>,
+    header: Header,
+}
+
+impl WithProgram {
+    fn new(source: Box<dyn Source>) -> Result<Self> {
+        let header = environment::with_program(source.header())?;
+        Ok(Self { source, header })
+    }
+}
+
+impl Source for WithProgram {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn read(&mut self, batch: &mut RecordBatch, limit: Limit) -> Result<bool> {
+        self.source.read(batch, limit)
     }
 }

@@ -100,6 +100,111 @@ enum Format {
 
 impl PafQuery {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let options = self.stores.options();
+        let store = Store::open(&self.dataset.dataset, &options)?;
+        let filter = self.filter.build(&self.stores)?;
+        let places = Places { regions: self.regions.clone(), bed: self.bed_text()? };
+        let columns = Column::parse_list(&self.columns)?;
+        if !self.columns.is_empty() && !matches!(self.output_fmt, Format::Json | Format::Arrow) {
+            return Err(Error::usage("--columns chooses fields of -O json and -O arrow")
+                .help("add -O json or -O arrow, or leave --columns out"));
+        }
+        if self.fetch_pairs && self.regions.is_empty() && self.regions_file.is_none() {
+            return Err(Error::usage("-P fetches mates from outside regions, and there are none")
+                .help("name a region, or leave -P out: all reads are printed anyway"));
+        }
+        let reader = Reader::open(&store, self.dataset.version(), &places)?;
+        let libraries = Libraries::of_header(&String::from_utf8_lossy(reader.header().text()));
+        let context = FilterContext { contigs: reader.contigs(), libraries: &libraries };
+        let keep = |record: &Record<'_>| filter.matches(record, &context);
+        let query = Query {
+            keep: Some(&keep),
+            fields: filter.needs() | self.fields_of_output(&columns),
+            with_mates: self.fetch_pairs,
+            max_bytes: self.max_bytes,
+            threads: self.threads.count().get(),
+        };
+        let output = match self.output_fmt {
+            Format::Bam | Format::Arrow if !self.count && !self.header_only => {
+                Output::open_binary(self.output.as_deref(), "this format")?
+            }
+            _ => Output::open(self.output.as_deref())?,
+        };
+        let stats = if self.header_only {
+            output.write_text(&String::from_utf8_lossy(&reader.header().to_sam_text()))?;
+            QueryStats::default()
+        } else if self.count {
+            let stats = reader.query(&query, |_| Ok(()))?;
+            output.write_text(&format!("{}\n", stats.records))?;
+            stats
+        } else {
+            let mut sink = self.sink(&reader, &output, &columns, query.threads)?;
+            let stats = reader.query(&query, |batch| sink.write(batch))?;
+            sink.finish()?;
+            stats
+        };
+        output.finish()?;
+        if self.stats {
+            let text = report_stats(&stats);
+            let json = json!({ "stats": stats });
+            self.messages.summarise(Summary { text, json, data_on_stdout: true })?;
+        }
+        Ok(())
     }
+
+    fn bed_text(&self) -> Result<Option<(String, String)>> {
+        let Some(path) = &self.regions_file else { return Ok(None) };
+        let name = path.display().to_string();
+        let text = self.stores.read_text(&name)?;
+        Ok(Some((name, text)))
+    }
+
+    fn fields_of_output(&self, columns: &[Column]) -> Fields {
+        match self.output_fmt {
+            _ if self.count || self.header_only => Fields::NONE,
+            Format::Sam | Format::Bam => Fields::ALL,
+            Format::Json | Format::Arrow => {
+                columns.iter().fold(Fields::NONE, |fields, column| fields | column.needs())
+            }
+        }
+    }
+
+    fn sink(
+        &self,
+        reader: &Reader,
+        output: &Output,
+        columns: &[Column],
+        threads: usize,
+    ) -> Result<Box<dyn Sink>> {
+        let writer = output.writer();
+        let contigs = reader.contigs();
+        Ok(match self.output_fmt {
+            Format::Json => Box::new(JsonSink::new(writer, columns.to_vec(), contigs.clone())),
+            Format::Arrow => Box::new(ArrowSink::new(writer, columns.to_vec(), contigs.clone())?),
+            Format::Bam => sink::create(sink::Format::Bam, writer, reader.header(), threads)?,
+            Format::Sam => {
+                let format =
+                    if self.with_header { sink::Format::Sam } else { sink::Format::SamRecords };
+                sink::create(format, writer, reader.header(), threads)?
+            }
+        })
+    }
+}
+
+/// What a query cost, for people.
+fn report_stats(stats: &QueryStats) -> String {
+    format!(
+        "{} reads of {} decoded; {} of {} blocks in {} of {} chunks; \
+         {} fetched ({} used) by {} requests in {} dependent round trips",
+        units::count(stats.records),
+        units::count(stats.records_decoded),
+        units::count(stats.blocks),
+        units::count(stats.blocks_total),
+        units::count(stats.chunks),
+        units::count(stats.chunks_total),
+        units::bytes(stats.bytes_fetched),
+        units::bytes(stats.bytes_used),
+        stats.requests,
+        stats.round_trips,
+    )
 }
