@@ -13,6 +13,7 @@ mod options;
 mod output;
 mod progress;
 mod report;
+mod tables;
 mod units;
 
 use std::process::ExitCode;

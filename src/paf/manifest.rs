@@ -193,6 +193,9 @@ pub fn level_name(effort: Effort) -> &'static str {
     }
 }
 
+/// The count of a chunk's reads.
+pub const READS: &str = "reads";
+
 /// The statistic that counts bases of reads.
 pub const BASES: &str = "bases";
 

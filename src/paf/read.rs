@@ -367,6 +367,12 @@ fn fetch_pages<'a>(
     Ok(Coming { bytes, decode: Box::new(decode) })
 }
 
+/// All chunks that the index lists.
+pub(super) fn fetch_index(store: &Store, details: &Details) -> Result<Vec<ChunkRef>> {
+    let all: Vec<usize> = (0..details.index.pages.len()).collect();
+    fetch_pages(store, details, &all)?.wait()
+}
+
 /// Asks for the header.
 fn fetch_header<'a>(
     store: &'a Store,

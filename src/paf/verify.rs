@@ -1,30 +1,70 @@
 //! Proving that chunks hold what they should.
 
-use crate::dataset::{Checksum, ChunkEntry};
-use crate::error::{Context, Error, Result};
-use crate::pipeline::ordered;
-use crate::store::Store;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::chunk::Chunk;
+use super::manifest::{Details, READS};
+use super::read;
+use crate::dataset::{self, Checksum, ChunkEntry, Counts, Dataset, METADATA, Problem, Report};
+use crate::error::{Context, Error, Result};
+use crate::pipeline::{Progress, ordered};
+use crate::store::Store;
 
-/// Checks one chunk object: its checksums, its counts against the manifest, and every record of
-/// every block against its digest.
+/// Checks a dataset: every object against its checksum, every record of every block against its
+/// digest, every count against the manifest, and the index against the chunks.
 ///
 /// # Errors
 ///
-/// [`Corrupt`](crate::error::ErrorKind::Corrupt) naming what is wrong.
-pub fn check_chunk(entry: &ChunkEntry, bytes: Vec<u8>) -> Result<()> {
-    let (header, chunk) = Chunk::parse(bytes)?;
-    let listed = entry.counts.get("reads").copied().unwrap_or(0);
-    if u64::from(header.reads) != listed {
-        return Err(Error::corrupt("the chunk has not as many reads as the manifest lists")
-            .expected(listed)
-            .found(header.reads));
+/// Only when the store fails or the dataset is none of alignments; what is wrong is in the report.
+pub fn verify(dataset: &Dataset, threads: usize, progress: Option<&Progress>) -> Result<Report> {
+    let details = Details::read(dataset.manifest())?;
+    let mut report = dataset::verify(dataset, &check_chunk, threads, progress)?;
+    let mut complain = |path: &str, error: Error| {
+        report.problems.push(Problem { path: path.to_owned(), error });
+    };
+    let reads = report.counts.get(READS).copied().unwrap_or(0);
+    if reads != details.read_count {
+        complain(
+            METADATA,
+            Error::corrupt("the chunks have not as many reads as the manifest says")
+                .expected(details.read_count)
+                .found(reads),
+        );
     }
+    if let Err(error) = check_index(dataset, &details) {
+        complain(details.index.path.as_deref().unwrap_or(METADATA), error);
+    }
+    Ok(report)
+}
+
+/// Checks one chunk object and counts its reads.
+fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
+    let (header, chunk) = Chunk::parse(bytes.to_vec())?;
+    let mut digest = Sha256::new();
     for block in &chunk.blocks {
         chunk.decode_block(block)?;
+        digest.update(block.digest);
     }
-    Ok(())
+    let digest = Checksum::from_bytes(digest.finalize().into());
+    if entry.digest.is_some_and(|expected| expected != digest) {
+        return Err(Error::corrupt("the chunk does not hold the records that were converted"));
+    }
+    Ok(Counts::from([(READS.to_owned(), u64::from(header.reads))]))
+}
+
+/// Checks that the index lists the chunks of the manifest.
+fn check_index(dataset: &Dataset, details: &Details) -> Result<()> {
+    let chunks = read::fetch_index(dataset.store(), details)?;
+    let listed = chunks.iter().map(|chunk| (chunk.path.as_str(), chunk.size, chunk.checksum));
+    let entries = dataset.chunks()?;
+    let expected = entries
+        .iter()
+        .map(|entry| (entry.path.as_str(), entry.size_bytes, *entry.checksum.as_bytes()));
+    if listed.eq(expected) {
+        return Ok(());
+    }
+    Err(Error::corrupt("the index lists other chunks than the manifest"))
 }
 
 /// Reads chunks back from the store and checks them.
@@ -45,7 +85,7 @@ pub(super) fn read_back(store: &Store, chunks: &[ChunkEntry], threads: usize) ->
                         .found(Checksum::of(&bytes))
                         .help("check the store, then convert again"));
                 }
-                check_chunk(entry, bytes.to_vec())
+                check_chunk(entry, &bytes).map(|_| ())
             };
             check().at(|| store.name(&entry.path))
         },

@@ -226,7 +226,8 @@ impl<'a> Writer<'a> {
         let reads: u64 = blocks.iter().map(|block| u64::from(block.records)).sum();
         let (folder, stem) = self.place_of(&blocks, reads)?;
         let path = self.transaction.path(&folder, &stem, "bin")?;
-        let mut entry = ChunkEntry::new(&path, &bytes, Counts::from([("reads".to_owned(), reads)]));
+        let mut entry =
+            ChunkEntry::new(&path, &bytes, Counts::from([(manifest::READS.to_owned(), reads)]));
         let mut digest = Sha256::new();
         blocks.iter().for_each(|block| digest.update(block.digest));
         entry.digest = Some(Checksum::from_bytes(digest.finalize().into()));

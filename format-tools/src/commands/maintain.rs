@@ -1,12 +1,21 @@
 //! `files`, `verify`, `log`, `diff`, `rollback`, `gc`, `cp`: a dataset over its versions.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntry};
 use genomic_objects::error::{Error, Result};
+use genomic_objects::paf;
+use genomic_objects::pipeline::Progress;
+use genomic_objects::store::Store;
+use serde_json::json;
 
+use crate::environment;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
-use crate::units::parse_duration;
+use crate::output;
+use crate::report::{Summary, say};
+use crate::units::{self, parse_duration};
 
 /// List the objects of a dataset
 #[derive(Args, Clone, Debug)]
@@ -80,12 +89,17 @@ pub(crate) struct Rollback {
     pub(crate) messages: Messages,
 }
 
-/// Delete objects that no version refers to
+/// Give up old versions and delete objects that no version kept refers to
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Gc {
     /// Dataset: a folder or a URL
     #[arg(value_name = "DATASET")]
     dataset: String,
+    /// How many of the newest versions to keep
+    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    keep: u64,
+
     /// Leave alone what is younger than this, for a writer may still be at work
     #[arg(long, value_name = "AGE", default_value = "24h", value_parser = parse_duration)]
     grace: Duration,
@@ -106,6 +120,10 @@ pub(crate) struct Cp {
     /// Where to: a folder or a URL without a dataset
     #[arg(value_name = "OUTPUT")]
     output: String,
+    /// Make a new version where a dataset exists already
+    #[arg(long)]
+    overwrite: bool,
+
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -116,42 +134,226 @@ pub(crate) struct Cp {
 
 impl Files {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let files = Dataset::open(&store, self.dataset.version())?.files()?;
+        let mut text = String::new();
+        for file in files {
+            if self.messages.json {
+                let json =
+                    json!({ "path": file.path, "kind": file.kind, "size_bytes": file.size_bytes });
+                text += &format!("{json}\n");
+            } else {
+                let size = file.size_bytes.map_or_else(|| "-".to_owned(), |size| size.to_string());
+                text += &format!("{}\t{}\t{size}\n", file.path, file.kind);
+            }
+        }
+        output::print(&text)
     }
 }
 
 impl Verify {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let dataset = Dataset::open(&store, self.dataset.version())?;
+        let progress = Arc::new(Progress::default());
+        let display = self.messages.start_progress(&progress, "verified");
+        let report = paf::verify::verify(&dataset, self.threads.count().get(), Some(&progress));
+        drop(display);
+        let report = report?;
+        for problem in &report.problems {
+            say(&format!("{}: {}", store.name(&problem.path), problem.error));
+        }
+        for note in &report.notes {
+            self.messages.say(&format!("note: {note}"));
+        }
+        let reads = report.counts.get(paf::manifest::READS).copied().unwrap_or(0);
+        let text = format!(
+            "{} objects of {} and {} reads checked: {}",
+            units::count(report.objects),
+            units::bytes(report.bytes),
+            units::count(reads),
+            match report.problems.len() {
+                0 => "all is well".to_owned(),
+                problems => format!("{problems} problems"),
+            },
+        );
+        let problem = |problem: &dataset::Problem| json!({ "path": problem.path, "error": problem.error.to_string() });
+        let json = json!({
+            "objects": report.objects,
+            "bytes": report.bytes,
+            "reads": reads,
+            "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
+            "notes": report.notes,
+        });
+        self.messages.summarise(Summary { text, json, data_on_stdout: false })?;
+        if report.problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "{} objects are not as they were written",
+            report.problems.len()
+        ))
+        .help("restore them from a copy, or convert the original again")
+        .at(store.name("")))
     }
 }
 
 impl Log {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset, &self.stores.options())?;
+        let mut text = String::new();
+        for LogEntry { manifest, kept } in dataset::log(&store)? {
+            let reads = manifest.fields.get("read_count").cloned().unwrap_or_default();
+            let inputs: Vec<&str> =
+                manifest.inputs.iter().map(|input| input.name.as_str()).collect();
+            if self.messages.json {
+                let json = json!({
+                    "dataset_version": manifest.dataset_version,
+                    "created": manifest.created,
+                    "operation": manifest.operation.to_string(),
+                    "read_count": reads,
+                    "inputs": inputs,
+                    "kept": kept,
+                });
+                text += &format!("{json}\n");
+            } else {
+                let collected = if kept { "" } else { "\t(collected)" };
+                text += &format!(
+                    "{}\t{}\t{}\t{reads} reads\t{}{collected}\n",
+                    manifest.dataset_version,
+                    manifest.created,
+                    manifest.operation,
+                    inputs.join(","),
+                );
+            }
+        }
+        output::print(&text)
     }
 }
 
 impl Diff {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset, &self.stores.options())?;
+        let open = |version| Dataset::open(&store, At::Version(version));
+        let difference = dataset::diff(&open(self.from)?, &open(self.to)?)?;
+        if self.messages.json {
+            let paths = |files: &[LiveObject]| -> Vec<String> {
+                files.iter().map(|file| file.path.clone()).collect()
+            };
+            let json = json!({
+                "removed": paths(&difference.removed),
+                "added": paths(&difference.added),
+                "common": difference.common,
+                "counts_before": difference.counts_before,
+                "counts_after": difference.counts_after,
+            });
+            return output::print(&format!("{json}\n"));
+        }
+        let mut text = String::new();
+        for (sign, files) in [('-', &difference.removed), ('+', &difference.added)] {
+            for file in files {
+                text += &format!("{sign} {}\n", file.path);
+            }
+        }
+        text += &format!("{} objects in common\n", difference.common);
+        for (name, after) in &difference.counts_after {
+            let before = difference.counts_before.get(name).copied().unwrap_or(0);
+            text += &format!("{name}: {before} -> {after}\n");
+        }
+        output::print(&text)
     }
 }
 
 impl Rollback {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset, &self.stores.options())?;
+        if self.dry_run {
+            let target = Dataset::open(&store, At::Version(self.version))?;
+            let text = format!(
+                "would make a new version with the {} objects of version {}",
+                target.files()?.len(),
+                self.version
+            );
+            let json = json!({ "dry_run": true, "source": self.version });
+            return self.messages.summarise(Summary { text, json, data_on_stdout: false });
+        }
+        let id = environment::transaction_id()?;
+        let dataset = dataset::rollback(&store, self.version, &environment::now(), id)?;
+        let version = dataset.manifest().dataset_version;
+        let text = format!("version {version} has the content of version {}", self.version);
+        let json = json!({ "dataset_version": version, "source": self.version });
+        self.messages.summarise(Summary { text, json, data_on_stdout: false })
     }
 }
 
 impl Gc {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset, &self.stores.options())?;
+        let collected = dataset::gc(
+            &store,
+            &GcOptions {
+                keep: self.keep,
+                grace: self.grace,
+                now: SystemTime::now(),
+                created: environment::now(),
+                id: environment::transaction_id()?,
+                dry_run: self.dry_run,
+            },
+        )?;
+        let bytes: u64 = collected.objects.iter().map(|object| object.size).sum();
+        let paths: Vec<&str> = collected.objects.iter().map(|object| object.key.as_str()).collect();
+        let verb = if self.dry_run { "would delete" } else { "deleted" };
+        let mut text = format!(
+            "{verb} {} objects of {}; version {} is the oldest that can be read",
+            paths.len(),
+            units::bytes(bytes),
+            collected.oldest_version
+        );
+        if self.dry_run {
+            text = paths.iter().map(|path| format!("{path}\n")).collect::<String>() + &text;
+        }
+        let json = json!({
+            "dry_run": self.dry_run,
+            "objects": paths,
+            "bytes": bytes,
+            "oldest_version": collected.oldest_version,
+            "dataset_version": collected.version,
+        });
+        self.messages.summarise(Summary { text, json, data_on_stdout: false })
     }
 }
 
 impl Cp {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let options = self.stores.options();
+        let source = Store::open(&self.dataset.dataset, &options)?;
+        let target = Store::open(&self.output, &options)?;
+        let progress = Arc::new(Progress::default());
+        let display = self.messages.start_progress(&progress, "copied");
+        let copied = dataset::copy(
+            &Dataset::open(&source, self.dataset.version())?,
+            &target,
+            self.overwrite,
+            &environment::now(),
+            environment::transaction_id()?,
+            self.threads.count().get(),
+            Some(&progress),
+        );
+        drop(display);
+        let copied = copied?;
+        let text = format!(
+            "copied {} objects of {} to {}; {} were there already",
+            units::count(copied.objects),
+            units::bytes(copied.bytes),
+            target.name(""),
+            units::count(copied.skipped),
+        );
+        let json = json!({
+            "objects": copied.objects,
+            "bytes": copied.bytes,
+            "skipped": copied.skipped,
+            "dataset_version": copied.dataset.manifest().dataset_version,
+        });
+        self.messages.summarise(Summary { text, json, data_on_stdout: false })
     }
 }

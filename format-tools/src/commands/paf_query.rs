@@ -4,10 +4,19 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 use genomic_objects::error::{Error, Result};
+use genomic_objects::paf::read::{Places, Query, QueryStats, Reader};
+use genomic_objects::records::alignments::columns::Column;
+use genomic_objects::records::alignments::filter::{FilterContext, Libraries};
+use genomic_objects::records::alignments::{Fields, Record, Sink, sink};
+use genomic_objects::store::Store;
+use serde_json::json;
 
 use crate::filters::FilterOptions;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
-use crate::units::parse_size;
+use crate::output::Output;
+use crate::report::Summary;
+use crate::tables::{ArrowSink, JsonSink};
+use crate::units::{self, parse_size};
 
 /// Print the reads of regions, as samtools view does
 #[derive(Args, Clone, Debug)]
@@ -41,9 +50,9 @@ pub(crate) struct PafQuery {
     #[arg(short = 'c', long)]
     count: bool,
 
-    /// Fetch and print only these fields (name,flag,chrom,pos,… or tags)
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    columns: Vec<String>,
+    /// Fields or tags to fetch and print as JSON or Arrow, as in read_name,position,NM
+    #[arg(long, value_name = "LIST")]
+    columns: Option<String>,
 
     /// Format of the output: sam, bam, json (an object a line) or arrow (IPC stream)
     #[arg(short = 'O', long, value_enum, value_name = "FORMAT", default_value_t)]
@@ -104,8 +113,11 @@ impl PafQuery {
         let store = Store::open(&self.dataset.dataset, &options)?;
         let filter = self.filter.build(&self.stores)?;
         let places = Places { regions: self.regions.clone(), bed: self.bed_text()? };
-        let columns = Column::parse_list(&self.columns)?;
-        if !self.columns.is_empty() && !matches!(self.output_fmt, Format::Json | Format::Arrow) {
+        let columns = match &self.columns {
+            Some(list) => Column::parse_list(list)?,
+            None => Column::ALL.to_vec(),
+        };
+        if self.columns.is_some() && !matches!(self.output_fmt, Format::Json | Format::Arrow) {
             return Err(Error::usage("--columns chooses fields of -O json and -O arrow")
                 .help("add -O json or -O arrow, or leave --columns out"));
         }
@@ -163,9 +175,7 @@ impl PafQuery {
         match self.output_fmt {
             _ if self.count || self.header_only => Fields::NONE,
             Format::Sam | Format::Bam => Fields::ALL,
-            Format::Json | Format::Arrow => {
-                columns.iter().fold(Fields::NONE, |fields, column| fields | column.needs())
-            }
+            Format::Json | Format::Arrow => Column::needs(columns),
         }
     }
 

@@ -1,11 +1,23 @@
 //! `info`, `idxstats`, `flagstat`, `depth`: what a dataset holds, in numbers.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use genomic_objects::error::{Error, Result};
+use genomic_objects::dataset::Dataset;
+use genomic_objects::error::Result;
+use genomic_objects::paf::depth::{DepthOptions, Zeros, depth};
+use genomic_objects::paf::manifest::Details;
+use genomic_objects::paf::read::{Places, Reader};
+use genomic_objects::store::Store;
+use serde_json::json;
 
 use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::output::{self, Output};
+use crate::units;
+
+/// Bytes of text gathered before each write.
+const BUFFER: usize = 256 << 10;
 
 /// Describe a dataset from its manifest
 #[derive(Args, Clone, Debug)]
@@ -54,9 +66,21 @@ pub(crate) struct Depth {
     #[arg(short = 'b', long = "regions-file", value_name = "BED")]
     regions_file: Option<PathBuf>,
 
-    /// Also print positions without coverage
-    #[arg(short = 'a', long)]
-    all: bool,
+    /// Also print positions without coverage; twice, those of unused contigs, too
+    #[arg(short = 'a', long, action = clap::ArgAction::Count)]
+    all: u8,
+
+    /// Leave out bases of lower quality
+    #[arg(short = 'q', long = "min-BQ", value_name = "N", default_value_t = 0)]
+    min_base_quality: u8,
+
+    /// Leave out reads of lower mapping quality
+    #[arg(short = 'Q', long = "min-MQ", value_name = "N", default_value_t = 0)]
+    min_mapping_quality: u8,
+
+    /// Count deletions as coverage
+    #[arg(short = 'J', long)]
+    deletions: bool,
 
     /// Write to this file instead of standard output
     #[arg(short = 'o', long, value_name = "FILE")]
@@ -72,24 +96,126 @@ pub(crate) struct Depth {
 
 impl Info {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let (dataset, details) = describe(&self.dataset, &self.stores)?;
+        let manifest = dataset.manifest();
+        let sizes: Vec<u64> = dataset.chunks()?.iter().map(|chunk| chunk.size_bytes).collect();
+        let total: u64 = sizes.iter().sum();
+        if self.messages.json {
+            let json = json!({
+                "format": manifest.format,
+                "version": manifest.version,
+                "dataset_version": manifest.dataset_version,
+                "created": manifest.created,
+                "sample": details.sample,
+                "reference": details.reference,
+                "contigs": details.chromosomes.len(),
+                "chunk_size": details.chunk_size,
+                "level": details.level,
+                "read_count": details.read_count,
+                "statistics": details.statistics,
+                "keeps_input_order": details.keeps_input_order,
+                "chunks": sizes.len(),
+                "blocks": details.index.blocks(),
+                "chunk_bytes": total,
+            });
+            return output::print(&format!("{json}\n"));
+        }
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
+        line("format", format!("{} {}", manifest.format, manifest.version));
+        line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        line("sample", details.sample.clone().unwrap_or_else(|| "-".to_owned()));
+        line("reference", details.reference.clone().unwrap_or_else(|| "-".to_owned()));
+        line("contigs", units::count(details.chromosomes.len() as u64));
+        line("reads", units::count(details.read_count));
+        line("level", details.level.clone());
+        line("window", format!("{} bases", units::count(details.chunk_size)));
+        line("chunks", format!("{} of {} in all", sizes.len(), units::bytes(total)));
+        line("blocks", units::count(details.index.blocks()));
+        for (bound, chunks) in histogram(&sizes) {
+            line("", format!("{chunks} chunks {bound}"));
+        }
+        output::print(&text)
     }
+}
+
+/// How many chunks there are of which size.
+fn histogram(sizes: &[u64]) -> Vec<(&'static str, usize)> {
+    const MB: u64 = 1_000_000;
+    let bounds = [
+        ("below 1 MB", 0..MB),
+        ("of 1 to 4 MB", MB..4 * MB),
+        ("of 4 to 16 MB", 4 * MB..16 * MB),
+        ("of 16 to 64 MB", 16 * MB..64 * MB),
+        ("from 64 MB on", 64 * MB..u64::MAX),
+    ];
+    let count =
+        |range: &std::ops::Range<u64>| sizes.iter().filter(|&size| range.contains(size)).count();
+    bounds.iter().map(|(name, range)| (*name, count(range))).filter(|(_, n)| *n > 0).collect()
+}
+
+/// Opens a dataset for its manifest alone.
+fn describe(dataset: &DatasetAt, stores: &Stores) -> Result<(Dataset, Details)> {
+    let store = Store::open(&dataset.dataset, &stores.options())?;
+    let opened = Dataset::open(&store, dataset.version())?;
+    let details = Details::read(opened.manifest())?;
+    Ok((opened, details))
 }
 
 impl Idxstats {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let (_, details) = describe(&self.dataset, &self.stores)?;
+        output::print(&details.contig_counts().text(&details.dictionary()?))
     }
 }
 
 impl Flagstat {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let (_, details) = describe(&self.dataset, &self.stores)?;
+        output::print(&details.flagstat()?.text())
     }
 }
 
 impl Depth {
     pub(crate) fn run(self) -> Result<()> {
-        Err(Error::unsupported("not wired"))
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let bed = match &self.regions_file {
+            None => None,
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = self.stores.read_text(&name)?;
+                Some((name, text))
+            }
+        };
+        let places = Places { regions: self.regions.clone(), bed };
+        let reader = Reader::open(&store, self.dataset.version(), &places)?;
+        let options = DepthOptions {
+            min_mapping_quality: self.min_mapping_quality,
+            min_base_quality: self.min_base_quality,
+            count_deletions: self.deletions,
+            zeros: match self.all {
+                0 => Zeros::Skipped,
+                1 => Zeros::OfUsedContigs,
+                _ => Zeros::OfAllContigs,
+            },
+            threads: self.threads.count().get(),
+            ..DepthOptions::default()
+        };
+        let output = Output::open(self.output.as_deref())?;
+        let mut text = String::new();
+        depth(&reader, &options, |contig, interval, depth| {
+            let name = reader.contigs().get(contig).map_or("*", |contig| contig.name.as_str());
+            for position in interval.start()..interval.end() {
+                // Writing into a string cannot fail.
+                let _ = writeln!(text, "{name}\t{}\t{depth}", position + 1);
+                if text.len() >= BUFFER {
+                    output.write_text(&text)?;
+                    text.clear();
+                }
+            }
+            Ok(())
+        })?;
+        output.write_text(&text)?;
+        output.finish()
     }
 }

@@ -1,11 +1,14 @@
 //! Alignments: BAM records as bytes and views, the files they come from and go to.
 
+pub mod arrow;
 mod bam;
 pub mod batch;
+pub mod columns;
 mod cram;
 pub mod fields;
 pub mod filter;
 pub mod header;
+pub mod json;
 pub mod record;
 pub mod sam;
 pub mod sink;
