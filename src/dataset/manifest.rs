@@ -253,6 +253,7 @@ impl Fields {
         let Some(at) = self.0.iter().position(|(other, _)| other == name) else { return Ok(None) };
         let (_, value) = self.0.remove(at);
         serde_json::from_value(value)
+            .map(Some)
             .map_err(|e| Error::corrupt(format!("member '{name}' of the manifest")).caused_by(e))
     }
 

@@ -199,7 +199,8 @@ mod tests {
             let lower: HashSet<String> = got.iter().map(|f| f.to_lowercase()).collect();
             prop_assert_eq!(lower.len(), names.len());
             for folder in got {
-                prop_assert!(check_path(&format!("{folder}/x")).is_ok());
+                let path = format!("{folder}/x");
+                prop_assert!(check_path(&path).is_ok());
             }
         }
     }
