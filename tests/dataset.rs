@@ -1,4 +1,5 @@
 //! Datasets on every kind of store: commits, faults, history, corruption.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod support;
 
@@ -617,4 +618,76 @@ fn test_verify_reports_all_problems_at_once() {
         assert_eq!(report.problems.len(), 1);
         assert!(report.problems[0].error.to_string().contains("expected {\"reads\": 4}"));
     });
+}
+
+/// Validates JSON files against the published schema with Python's `jsonschema`; `None` where that
+/// is not installed. Returns which files are valid.
+fn validate(files: &[std::path::PathBuf]) -> Option<Vec<bool>> {
+    let script = "\
+import json, sys
+try:
+    import jsonschema
+except ImportError:
+    sys.exit(42)
+validator = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
+validator.check_schema(validator.schema)
+for path in sys.argv[2:]:
+    error = next(validator.iter_errors(json.load(open(path))), None)
+    print('valid' if error is None else 'invalid')
+    if error: print(path, error.message, file=sys.stderr)
+";
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/manifest.schema.json");
+    let output =
+        std::process::Command::new("python3").args(["-c", script, schema]).args(files).output();
+    let output = match output {
+        Ok(output) if output.status.code() != Some(42) => output,
+        _ => {
+            assert!(std::env::var("CI").is_err(), "CI needs python3-jsonschema");
+            println!("skipped: Python's jsonschema is not installed");
+            return None;
+        }
+    };
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    println!("{errors}");
+    Some(String::from_utf8_lossy(&output.stdout).lines().map(|line| line == "valid").collect())
+}
+
+#[test]
+fn test_manifests_conform_to_the_published_schema() {
+    let store = Store::in_memory();
+    commit_many(&store, Operation::Create, 1000);
+    commit(&store, Operation::Append, 3).unwrap();
+    commit(&store, Operation::Overwrite, 4).unwrap();
+    commit(&store, Operation::Overwrite, 5).unwrap();
+    dataset::rollback(&store, 3, NOW, id()).unwrap();
+    dataset::gc(&store, &gc_options(1, 0)).unwrap();
+    let target = Store::in_memory();
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    let mut add = |bytes: &[u8]| {
+        let path = dir.path().join(format!("{}.json", files.len()));
+        std::fs::write(&path, bytes).unwrap();
+        files.push(path);
+    };
+    for version in 1..=6 {
+        add(&store.get(&manifest_path(version)).unwrap());
+    }
+    commit(&target, Operation::Create, 1).unwrap();
+    let good = String::from_utf8(target.get(&manifest_path(1)).unwrap().to_vec()).unwrap();
+    let bad = [
+        good.replace("\"dataset_version\": 1", "\"dataset_version\": 0"),
+        good.replace("chr1/", "../"),
+        good.replace("\"reads\":1", "\"reads\":\"one\""),
+        good.replace("sha256:", "sha1:"),
+        good.replace("\"operation\": \"create\"", "\"operation\": \"guess\""),
+        good.replace("  \"condemned\": [],\n", ""),
+    ];
+    for bad in &bad {
+        assert_ne!(bad, &good);
+        add(bad.as_bytes());
+    }
+    let Some(valid) = validate(&files) else { return };
+    assert_eq!(valid, [[true; 6].as_slice(), &[false; 6]].concat());
 }

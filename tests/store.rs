@@ -1,4 +1,5 @@
 //! One suite of behaviour for every kind of store, and what is particular to each.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod support;
 
