@@ -247,6 +247,18 @@ fn test_web_store_explains_a_server_without_ranges() {
 }
 
 #[test]
+fn test_store_says_why_a_server_cannot_be_reached() {
+    // Nothing listens on a port that was given back.
+    let dir = tempfile::tempdir().unwrap();
+    let url = http::Server::start(dir.path()).unwrap().url();
+    let store = Store::open(&url, &StoreOptions::default()).unwrap();
+    let error = store.get("x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(error.help_text().unwrap().contains("network"), "{error}");
+}
+
+#[test]
 fn test_store_fetches_independent_ranges_at_once() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("x"), bytes(4 << 20)).unwrap();
