@@ -1,4 +1,5 @@
 //! One suite of behaviour for every kind of store, and what is particular to each.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod support;
 
@@ -243,6 +244,18 @@ fn test_web_store_explains_a_server_without_ranges() {
     let error = store.get_ranges(&ranges("x", &[(0, 10)])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("range requests"), "{error}");
+}
+
+#[test]
+fn test_store_says_why_a_server_cannot_be_reached() {
+    // Nothing listens on a port that was given back.
+    let dir = tempfile::tempdir().unwrap();
+    let url = http::Server::start(dir.path()).unwrap().url();
+    let store = Store::open(&url, &StoreOptions::default()).unwrap();
+    let error = store.get("x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert!(error.help_text().unwrap().contains("network"), "{error}");
 }
 
 #[test]

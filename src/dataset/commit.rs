@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::{
     digest::{Checksum, parse_hex},
+    fields::Fields,
     gc::{CONDEMNED_KIND, condemned},
     invariants::{self, Conflict, conflict},
     manifest::{
-        ChunkEntry, Fields, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
+        ChunkEntry, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
         segment_bytes,
     },
     open::{Dataset, climb, find_version},

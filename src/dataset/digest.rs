@@ -149,6 +149,15 @@ mod tests {
     }
 
     #[test]
+    fn test_seal_is_as_the_specification_shows() {
+        let spec = include_str!("../../spec/dataset.md");
+        let example = spec.split("```text\n").find(|text| text.starts_with('{')).unwrap();
+        let example = example.split("```").next().unwrap();
+        assert!(check_seal(example.as_bytes()).is_ok());
+        assert!(spec.contains(&format!("the {} bytes", example.len())));
+    }
+
+    #[test]
     fn test_checksum_text_has_one_form() {
         let text = Checksum::of(b"x").to_string();
         assert!(text.parse::<Checksum>().is_ok());

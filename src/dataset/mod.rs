@@ -27,6 +27,7 @@
 mod commit;
 mod copy;
 mod digest;
+mod fields;
 mod gc;
 mod history;
 mod invariants;
@@ -39,12 +40,12 @@ pub use self::{
     commit::{Draft, Transaction, TransactionId},
     copy::{Copied, copy, copy_all},
     digest::Checksum,
+    fields::Fields,
     gc::{Collected, GcOptions, gc},
     history::{Difference, LogEntry, diff, log, rollback},
     invariants::{Conflict, conflict},
     manifest::{
-        ChunkEntry, Counts, Fields, InputInfo, Manifest, ObjectRef, Operation, SegmentRef,
-        VersionRef,
+        ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},

@@ -111,11 +111,12 @@ impl Dataset {
     fn open_version(store: &Store, version: u64) -> Result<Self> {
         let hint = store.start_lookup(METADATA);
         let wanted = find_version(store, version)?;
-        // The hint only improves messages here.
-        let newest = hint.wait().ok().and_then(|lookup| match lookup {
-            Lookup::Found(bytes) => Manifest::parse(&bytes).ok(),
+        // The hint only serves for messages here.
+        let newest = match hint.wait() {
+            Ok(Lookup::Found(bytes)) => Manifest::parse(&bytes).ok(),
+            Ok(Lookup::Denied(error)) if wanted.is_none() => return Err(error),
             _ => None,
-        });
+        };
         let Some(manifest) = wanted else {
             let Some(newest) = newest else { return Err(none_at(store)) };
             if newest.dataset_version == version {

@@ -1,6 +1,11 @@
 //! Builds the client for a location.
 
-use std::{env, sync::Arc, time::Duration};
+use std::{
+    env,
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
 
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
@@ -125,18 +130,18 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder>
     let mut builder;
     let mut found = Profile::default();
     let mut keys = options.credentials.clone();
+    let in_environment = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ]
+    .into_iter()
+    .any(|variable| set(variable).is_some());
     if keys.is_some() {
         builder = AmazonS3Builder::new();
     } else {
         builder = AmazonS3Builder::from_env();
-        let in_environment = [
-            "AWS_ACCESS_KEY_ID",
-            "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        ]
-        .into_iter()
-        .any(|variable| set(variable).is_some());
         match (&options.profile, set("AWS_PROFILE")) {
             (Some(name), _) => {
                 // The profile was asked for by name, so it is not mixed with other keys.
@@ -150,6 +155,17 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder>
             _ => {}
         }
         keys = found.credentials.take();
+    }
+    let unsigned =
+        options.no_sign_request || set("AWS_SKIP_SIGNATURE").is_some_and(|value| value == "true");
+    let elsewhere = in_environment && options.profile.is_none();
+    if keys.is_none() && !elsewhere && !unsigned && !has_machine_role() {
+        return Err(Error::store("no credentials were found for the bucket")
+            .help(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or pass \
+                 --no-sign-request for a public bucket",
+            )
+            .at(format!("{}://{bucket}", if r2 { "r2" } else { "s3" })));
     }
     if let Some(Credentials { access_key_id, secret_access_key, session_token }) = keys {
         builder =
@@ -166,7 +182,8 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder>
         .or_else(|| set("AWS_DEFAULT_REGION"))
         .or(found.region)
         .unwrap_or_else(|| if r2 { "auto" } else { "us-east-1" }.to_owned());
-    let endpoint = options.endpoint_url.clone().or(found.endpoint_url);
+    let endpoint =
+        options.endpoint_url.clone().or_else(|| set("AWS_ENDPOINT_URL")).or(found.endpoint_url);
     let endpoint = match (endpoint, r2) {
         (Some(endpoint), _) => Some(endpoint),
         (None, true) => {
@@ -186,7 +203,17 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder>
     Ok(builder
         .with_bucket_name(bucket)
         .with_region(region)
-        .with_skip_signature(options.no_sign_request)
+        .with_skip_signature(unsigned)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry()))
+}
+
+/// Whether this may be a cloud machine that has a role of its own. Without this look, a user
+/// without credentials would wait a minute for a service that is not there.
+fn has_machine_role() -> bool {
+    let disabled = env::var("AWS_EC2_METADATA_DISABLED").is_ok_and(|v| v == "true");
+    let service = SocketAddr::from(([169, 254, 169, 254], 80));
+    !disabled
+        && (env::var_os("AWS_METADATA_ENDPOINT").is_some()
+            || TcpStream::connect_timeout(&service, Duration::from_secs(1)).is_ok())
 }

@@ -30,7 +30,7 @@ pub(super) struct Failure {
 impl Failure {
     /// Explains `cause`, which befell the object written as `name`.
     pub(super) fn new(cause: &Cause, name: &str) -> Self {
-        let text = cause.to_string();
+        let text = whole_text(cause);
         let reason = reason(cause, &text);
         let error = match reason {
             Reason::Missing if text.contains("NoSuchBucket") => {
@@ -63,6 +63,20 @@ impl Failure {
     pub(super) fn refused(error: Error) -> Self {
         Self { reason: Reason::Refused, error }
     }
+}
+
+/// The text of an error and of those that caused it, which HTTP clients leave out.
+fn whole_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 fn reason(cause: &Cause, text: &str) -> Reason {

@@ -41,11 +41,6 @@ impl<T> Pending<T> {
             .unwrap_or_else(|_| Err(Error::internal("a background request died unfinished")))
     }
 
-    /// Whether the work is still going on; a result may be waiting when it is not.
-    pub(super) fn is_running(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| !task.is_finished())
-    }
-
     /// A result that is known already.
     pub fn ready(result: Result<T>) -> Self {
         let (sender, receiver) = mpsc::sync_channel(1);
@@ -77,4 +72,10 @@ pub(super) fn start<T: Send + 'static>(
         let _ = sender.send(work.await);
     });
     Pending { receiver, task: Some(task.abort_handle()) }
+}
+
+/// Starts `work` in the background, to be waited for by other means.
+pub(super) fn detach(work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    runtime()?.spawn(work);
+    Ok(())
 }

@@ -5,10 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use object_store::PutMode;
 
-use super::{
-    Store,
-    runtime::{Pending, start},
-};
+use super::{Store, runtime::detach};
 use crate::{
     error::{Error, Result},
     pipeline::Progress,
@@ -21,12 +18,11 @@ const AT_ONCE: usize = 8;
 ///
 /// [`Self::put`] blocks while the bytes under way exceed the bound. The first failure is reported
 /// by the next `put`, or by [`Self::finish`], without which nothing is known to be written.
-/// Dropping an uploader cancels what is under way.
+/// Dropping an uploader waits for what is under way, so that it can be deleted afterwards.
 pub struct Uploader {
     store: Store,
     most: usize,
     shared: Arc<Shared>,
-    tasks: Mutex<Vec<Pending<()>>>,
     progress: Option<Arc<Progress>>,
 }
 
@@ -47,13 +43,7 @@ struct State {
 impl Uploader {
     /// An uploader into `store` that holds at most `max_bytes_in_flight` bytes, or one object.
     pub fn new(store: Store, max_bytes_in_flight: usize) -> Self {
-        Self {
-            store,
-            most: max_bytes_in_flight,
-            shared: Arc::default(),
-            tasks: Mutex::default(),
-            progress: None,
-        }
+        Self { store, most: max_bytes_in_flight, shared: Arc::default(), progress: None }
     }
 
     /// Counts the bytes of finished objects as output of `progress`.
@@ -82,22 +72,15 @@ impl Uploader {
         state.objects += 1;
         drop(state);
 
-        let guard = Room { shared: self.shared.clone(), length };
+        let room = Room { shared: self.shared.clone(), length, left: false };
         let (store, key, progress) = (self.store.clone(), key.to_owned(), self.progress.clone());
-        let task = start(async move {
+        detach(async move {
             let outcome = store.0.send(&key, bytes, PutMode::Overwrite).await;
             if let (Ok(()), Some(progress)) = (&outcome, &progress) {
                 progress.add_bytes_out(length as u64);
             }
-            guard.leave(outcome.map_err(|failure| failure.error));
-            Ok(())
-        });
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.len() >= 4 * AT_ONCE {
-            tasks.retain(Pending::is_running);
-        }
-        tasks.push(task);
-        Ok(())
+            room.leave(outcome.map_err(|failure| failure.error));
+        })
     }
 
     /// Waits until every object is written.
@@ -134,14 +117,25 @@ impl Shared {
     }
 }
 
-/// The room that one object takes up; given back even if its task dies.
+impl Drop for Uploader {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        while state.objects > 0 {
+            state = self.shared.wait(state);
+        }
+    }
+}
+
+/// The room that one object takes up. An object whose task dies has failed.
 struct Room {
     shared: Arc<Shared>,
     length: usize,
+    left: bool,
 }
 
 impl Room {
-    fn leave(self, outcome: Result<()>) {
+    fn leave(mut self, outcome: Result<()>) {
+        self.left = true;
         if let Err(error) = outcome {
             let mut state = self.shared.lock();
             state.failed = true;
@@ -153,6 +147,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
+        state.failed |= !self.left;
         state.bytes = state.bytes.saturating_sub(self.length);
         state.objects = state.objects.saturating_sub(1);
         drop(state);
