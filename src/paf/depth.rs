@@ -63,14 +63,14 @@ impl DepthOptions {
         fields
     }
 
-    /// The stretches of the reference that the read counts for.
-    fn runs(&self, record: &Record<'_>, mut add: impl FnMut(u64, u64)) {
-        let is_out = record.flags() & self.exclude_flags != 0
-            || record.mapping_quality() < self.min_mapping_quality;
-        let Ok(mut position) = u64::try_from(record.position()) else { return };
-        if is_out {
-            return;
-        }
+    /// Whether the read counts at all.
+    fn counts(&self, record: &Record<'_>) -> bool {
+        record.flags() & self.exclude_flags == 0
+            && record.mapping_quality() >= self.min_mapping_quality
+    }
+
+    /// The stretches of the reference that a read at `position` counts for.
+    fn runs(&self, record: &Record<'_>, mut position: u64, mut add: impl FnMut(u64, u64)) {
         let mut read_at = 0_usize;
         for op in record.cigar() {
             let len = u64::from(op.len());
@@ -117,7 +117,14 @@ pub fn depth(
                 if let (Some(contig), Ok(from)) =
                     (record.contig(), u64::try_from(record.position()))
                 {
-                    options.runs(&record, |start, end| runs.push(Run { contig, from, start, end }));
+                    if !options.counts(&record) {
+                        continue;
+                    }
+                    let end = from + record.reference_span();
+                    runs.push(Run { contig, from, start: from, end, depth: 0 });
+                    options.runs(&record, from, |start, end| {
+                        runs.push(Run { contig, from, start, end, depth: 1 });
+                    });
                 }
             }
             Ok(runs)
@@ -127,13 +134,22 @@ pub fn depth(
     pile.finish()
 }
 
-/// A stretch that a read counts for.
+/// A stretch that a read counts for, or, with depth 0, spans: there, samtools reports a depth of 0
+/// too, as in the introns of spliced reads.
 struct Run {
     contig: ContigId,
     /// Where the read starts.
     from: u64,
     start: u64,
     end: u64,
+    depth: i64,
+}
+
+/// How many reads span and cover a base.
+#[derive(Clone, Copy, Default)]
+struct Cover {
+    spanning: i64,
+    depth: i64,
 }
 
 /// Changes of depth ahead, and what has been reported.
@@ -147,9 +163,9 @@ struct Pile<F> {
     zeros: Zeros,
     has_regions: bool,
     contig: ContigId,
-    changes: BTreeMap<u64, i64>,
+    changes: BTreeMap<u64, Cover>,
     at: u64,
-    depth: i64,
+    cover: Cover,
 }
 
 impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
@@ -181,7 +197,7 @@ impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
             contig: ContigId(0),
             changes: BTreeMap::new(),
             at: 0,
-            depth: 0,
+            cover: Cover::default(),
         }
     }
 
@@ -192,8 +208,11 @@ impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
             self.enter(run.contig)?;
         }
         self.advance(run.from)?;
-        *self.changes.entry(run.start).or_default() += 1;
-        *self.changes.entry(run.end).or_default() -= 1;
+        for (position, sign) in [(run.start, 1), (run.end, -1)] {
+            let change = self.changes.entry(position).or_default();
+            change.spanning += sign * (1 - run.depth);
+            change.depth += sign * run.depth;
+        }
         Ok(())
     }
 
@@ -204,9 +223,10 @@ impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
                 break;
             }
             let (next, change) = entry.remove_entry();
-            self.report(self.at, next, self.depth)?;
+            self.report(self.at, next, self.cover)?;
             self.at = next;
-            self.depth += change;
+            self.cover.spanning += change.spanning;
+            self.cover.depth += change.depth;
         }
         Ok(())
     }
@@ -218,13 +238,13 @@ impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
     /// Moves on to another contig.
     fn enter(&mut self, contig: ContigId) -> Result<()> {
         self.fill(contig, 0)?;
-        (self.contig, self.at, self.depth) = (contig, 0, 0);
+        (self.contig, self.at, self.cover) = (contig, 0, Cover::default());
         Ok(())
     }
 
     /// Reports a stretch of one depth, as far as it is asked for.
-    fn report(&mut self, start: u64, end: u64, depth: i64) -> Result<()> {
-        if depth <= 0 || start >= end {
+    fn report(&mut self, start: u64, end: u64, cover: Cover) -> Result<()> {
+        if cover.spanning <= 0 || start >= end {
             return Ok(());
         }
         self.fill(self.contig, start)?;
@@ -235,7 +255,7 @@ impl<F: FnMut(ContigId, Interval, u64) -> Result<()>> Pile<F> {
             let shown =
                 Interval::new(span.interval.start().max(start), span.interval.end().min(end));
             if !shown.is_empty() {
-                (self.sink)(self.contig, shown, depth.unsigned_abs())?;
+                (self.sink)(self.contig, shown, cover.depth.unsigned_abs())?;
             }
             if span.interval.end() > end {
                 span.interval = Interval::new(span.interval.start().max(end), span.interval.end());

@@ -1,18 +1,18 @@
 //! Asking a dataset: open, plan, fetch, decode, filter, emit.
 //!
 //! A cold region query costs three dependent round trips: the manifest; the pages of the index that
-//! cover the region (with the header beside them, and a look for a newer version); the blocks. Where
-//! the manifest holds the index, it costs two.
+//! cover the region, with the header and a look for a newer version beside them; the blocks. Where
+//! the manifest holds the index, the blocks travel beside the header, and it costs two.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::index::{self, ChunkRef};
 use super::manifest::{self, Details};
 use super::order::Restorer;
-use super::scan::{Scan, Task, check_budget, filter};
+use super::scan::{Ahead, Scan, Task, check_budget, filter};
 use super::selection::Selection;
 use crate::dataset::{At, Checksum, Dataset, METADATA, Manifest};
 use crate::error::{Context, Error, Result};
@@ -102,6 +102,7 @@ pub struct Reader {
     opened_at: Meter,
     dataset: Dataset,
     plan: Plan,
+    ahead: Mutex<Option<Ahead>>,
 }
 
 /// What is known of a version before its blocks are fetched.
@@ -122,10 +123,39 @@ impl Reader {
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) where it is none of alignments,
     /// [`Usage`](crate::error::ErrorKind::Usage) for a region that it does not have.
     pub fn open(store: &Store, at: At, places: &Places) -> Result<Self> {
+        Self::open_with(store, at, places, |_| Ok(None))
+    }
+
+    /// As [`open`](Self::open), and asks for the first blocks of a query for `fields` as soon as they are known:
+    /// they travel beside the header and the look for a newer version.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Usage`](crate::error::ErrorKind::Usage) for more than
+    /// `max_bytes`.
+    pub fn open_for(
+        store: &Store,
+        at: At,
+        places: &Places,
+        fields: &Fields,
+        max_bytes: Option<u64>,
+    ) -> Result<Self> {
+        Self::open_with(store, at, places, |tasks| {
+            check_budget(tasks, fields, max_bytes)?;
+            Ok((!tasks.is_empty()).then(|| Ahead::start(store, tasks, fields)))
+        })
+    }
+
+    fn open_with(
+        store: &Store,
+        at: At,
+        places: &Places,
+        start: impl Fn(&[Task]) -> Result<Option<Ahead>>,
+    ) -> Result<Self> {
         let opened_at = store.meter();
-        let (dataset, plan) =
-            Dataset::open_and(store, at, |dataset| Plan::fetch(store, dataset, places))?;
-        Ok(Self { store: store.clone(), opened_at, dataset, plan })
+        let (dataset, (plan, ahead)) =
+            Dataset::open_and(store, at, |dataset| Plan::fetch(store, dataset, places, &start))?;
+        Ok(Self { store: store.clone(), opened_at, dataset, plan, ahead: Mutex::new(ahead) })
     }
 
     /// The version that is read.
@@ -191,7 +221,7 @@ impl Reader {
     ) -> Result<()> {
         let Plan { selection, tasks, .. } = &self.plan;
         let all = |_: &Record<'_>| Ok(true);
-        Scan { store: &self.store, fields, threads }.run(
+        self.start_scan(fields, threads).run(
             tasks,
             |_, batch| work(filter(batch, selection, &all)?),
             sink,
@@ -252,7 +282,7 @@ impl Reader {
             bytes_used: tasks.iter().map(|task| task.wanted_bytes(fields)).sum(),
             ..QueryStats::default()
         };
-        Scan { store: &self.store, fields, threads: query.threads }.run(
+        self.start_scan(fields, query.threads).run(
             tasks,
             |_, batch| filter(batch, selection, keep),
             |batch| {
@@ -261,6 +291,11 @@ impl Reader {
             },
         )?;
         Ok(stats)
+    }
+
+    fn start_scan<'a>(&'a self, fields: &'a Fields, threads: usize) -> Scan<'a> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Scan { store: &self.store, fields, threads, ahead }
     }
 
     fn metered(&self, stats: QueryStats) -> QueryStats {
@@ -284,17 +319,23 @@ impl Reader {
         sink: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
         let mut restorer = Restorer::new(sort.clone());
-        let scan = Scan { store: &self.store, fields: &Fields::ALL, threads: sort.threads };
-        scan.run_with_ordinals(&self.plan.tasks, |batch, ordinals| {
-            restorer.push(&batch, &ordinals)
-        })?;
+        self.start_scan(&Fields::ALL, sort.threads)
+            .run_with_ordinals(&self.plan.tasks, |batch, ordinals| {
+                restorer.push(&batch, &ordinals)
+            })?;
         restorer.finish(sink)
     }
 }
 
 impl Plan {
-    /// Fetches index pages and header at the same time.
-    fn fetch(store: &Store, dataset: &Dataset, places: &Places) -> Result<Self> {
+    /// Fetches index pages and header at the same time, and lets `start` ask for blocks as soon as
+    /// the pages are there.
+    fn fetch(
+        store: &Store,
+        dataset: &Dataset,
+        places: &Places,
+        start: &impl Fn(&[Task]) -> Result<Option<Ahead>>,
+    ) -> Result<(Self, Option<Ahead>)> {
         let details = Details::read(dataset.manifest()).at(|| store.name(""))?;
         let contigs = details.dictionary().at(|| store.name(""))?;
         let selection = match places.targets(&contigs)? {
@@ -304,8 +345,9 @@ impl Plan {
         let pages = fetch_pages(store, &details, &selection.pages(&details.index))?;
         let header = fetch_header(store, dataset.manifest(), &contigs)?;
         let tasks = tasks_in(pages.wait()?, &selection);
+        let ahead = start(&tasks)?;
         let header = header.wait()?;
-        Ok(Self { details, contigs, header, selection, tasks })
+        Ok((Self { details, contigs, header, selection, tasks }, ahead))
     }
 }
 

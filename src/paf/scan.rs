@@ -74,24 +74,41 @@ impl Fetched {
     }
 }
 
+/// The first blocks of a scan, asked for ahead of it.
+pub(super) struct Ahead {
+    fields: Fields,
+    group: Vec<Task>,
+    bytes: Pending<Vec<Bytes>>,
+}
+
+impl Ahead {
+    /// Asks for the first blocks of `tasks`.
+    pub(super) fn start(store: &Store, tasks: &[Task], fields: &Fields) -> Self {
+        let (group, bytes) = start_group(store, fields, &mut tasks.iter().cloned());
+        Self { fields: fields.clone(), group, bytes }
+    }
+}
+
 /// How blocks are read.
 pub(super) struct Scan<'a> {
     pub(super) store: &'a Store,
     pub(super) fields: &'a Fields,
     pub(super) threads: usize,
+    /// What was asked for already; of use if it was for the same fields.
+    pub(super) ahead: Option<Ahead>,
 }
 
 impl Scan<'_> {
     /// Reads `tasks` in order, turns each decoded block into a result, and hands results on in order.
     pub(super) fn run<T: Send>(
-        &self,
+        self,
         tasks: &[Task],
         work: impl Fn(&Task, RecordBatch) -> Result<T> + Sync,
         sink: impl FnMut(T) -> Result<()>,
     ) -> Result<()> {
+        let fields = self.fields;
         let decode = |fetched: &Fetched| {
-            let batch =
-                chunk::decode_block(fetched.task.entry(), self.fields, |s| fetched.stream(s))?;
+            let batch = chunk::decode_block(fetched.task.entry(), fields, |s| fetched.stream(s))?;
             work(&fetched.task, batch)
         };
         self.fetch(tasks, decode, sink)
@@ -99,13 +116,14 @@ impl Scan<'_> {
 
     /// As [`run`](Self::run) for whole records, with their numbers in the input.
     pub(super) fn run_with_ordinals(
-        &self,
+        self,
         tasks: &[Task],
         mut sink: impl FnMut(RecordBatch, Vec<u64>) -> Result<()>,
     ) -> Result<()> {
+        let fields = self.fields;
         let decode = |fetched: &Fetched| {
             let entry = fetched.task.entry();
-            let batch = chunk::decode_block(entry, self.fields, |s| fetched.stream(s))?;
+            let batch = chunk::decode_block(entry, fields, |s| fetched.stream(s))?;
             let ordinals = chunk::decode_ordinals(entry, |s| fetched.stream(s))?;
             ordinals
                 .map(|ordinals| (batch, ordinals))
@@ -115,62 +133,68 @@ impl Scan<'_> {
     }
 
     fn fetch<T: Send>(
-        &self,
+        self,
         tasks: &[Task],
         decode: impl Fn(&Fetched) -> Result<T> + Sync,
         sink: impl FnMut(T) -> Result<()>,
     ) -> Result<()> {
-        let mut tasks = tasks.iter().cloned().peekable();
-        let mut coming: VecDeque<(Vec<Task>, Pending<Vec<Bytes>>)> = VecDeque::new();
+        let Self { store, fields, threads, ahead } = self;
+        let ahead = ahead.filter(|ahead| ahead.fields == *fields);
+        let is_ahead = ahead.as_ref().map_or(0, |ahead| ahead.group.len());
+        let mut tasks = tasks.iter().skip(is_ahead).cloned().peekable();
+        let mut coming: VecDeque<(Vec<Task>, Pending<Vec<Bytes>>)> =
+            ahead.map(|ahead| (ahead.group, ahead.bytes)).into_iter().collect();
         let mut ready: VecDeque<Fetched> = VecDeque::new();
         let source = || {
             while ready.is_empty() {
                 while coming.len() <= GROUPS_AHEAD && tasks.peek().is_some() {
-                    coming.push_back(self.start_group(&mut tasks));
+                    coming.push_back(start_group(store, fields, &mut tasks));
                 }
                 let Some((group, pending)) = coming.pop_front() else { return Ok(None) };
-                ready.extend(self.split(group, pending.wait()?));
+                ready.extend(split(group, fields, pending.wait()?));
             }
             Ok(ready.pop_front())
         };
         ordered_by_weight(
-            self.threads,
+            threads,
             BYTES_IN_FLIGHT,
             |fetched: &Fetched| fetched.task.entry().raw_bytes as usize,
             source,
-            |fetched: Fetched| decode(&fetched).at(|| self.store.name(&fetched.task.chunk.path)),
+            |fetched: Fetched| decode(&fetched).at(|| store.name(&fetched.task.chunk.path)),
             sink,
         )
     }
+}
 
-    fn start_group(
-        &self,
-        tasks: &mut std::iter::Peekable<impl Iterator<Item = Task>>,
-    ) -> (Vec<Task>, Pending<Vec<Bytes>>) {
-        let (mut group, mut requests) = (Vec::new(), Vec::new());
-        let mut bytes = 0;
-        while bytes < GROUP_BYTES {
-            let Some(task) = tasks.next() else { break };
-            for range in task.ranges(self.fields) {
-                bytes += range.end - range.start;
-                requests.push(RangeRequest::new(task.chunk.path.clone(), range));
-            }
-            group.push(task);
+/// Asks for the next blocks together.
+fn start_group(
+    store: &Store,
+    fields: &Fields,
+    tasks: &mut impl Iterator<Item = Task>,
+) -> (Vec<Task>, Pending<Vec<Bytes>>) {
+    let (mut group, mut requests) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
+    while bytes < GROUP_BYTES {
+        let Some(task) = tasks.next() else { break };
+        for range in task.ranges(fields) {
+            bytes += range.end - range.start;
+            requests.push(RangeRequest::new(task.chunk.path.clone(), range));
         }
-        (group, self.store.start_get_ranges(&requests))
+        group.push(task);
     }
+    (group, store.start_get_ranges(&requests))
+}
 
-    fn split(&self, group: Vec<Task>, bytes: Vec<Bytes>) -> Vec<Fetched> {
-        let mut bytes = bytes.into_iter();
-        group
-            .into_iter()
-            .map(|task| {
-                let ranges = task.ranges(self.fields);
-                let parts = ranges.into_iter().zip(bytes.by_ref()).collect();
-                Fetched { task, parts }
-            })
-            .collect()
-    }
+/// Hands what came for a group to its blocks.
+fn split(group: Vec<Task>, fields: &Fields, bytes: Vec<Bytes>) -> Vec<Fetched> {
+    let mut bytes = bytes.into_iter();
+    group
+        .into_iter()
+        .map(|task| {
+            let parts = task.ranges(fields).into_iter().zip(bytes.by_ref()).collect();
+            Fetched { task, parts }
+        })
+        .collect()
 }
 
 /// The records of a batch that were asked for, and that `keep` keeps.

@@ -125,13 +125,18 @@ impl PafQuery {
             return Err(Error::usage("-P fetches mates from outside regions, and there are none")
                 .help("name a region, or leave -P out: all reads are printed anyway"));
         }
-        let reader = Reader::open(&store, self.dataset.version(), &places)?;
+        let fields = filter.needs() | self.fields_of_output(&columns);
+        let (at, budget) = (self.dataset.version(), self.max_bytes);
+        let reader = match self.header_only || self.fetch_pairs {
+            true => Reader::open(&store, at, &places)?,
+            false => Reader::open_for(&store, at, &places, &fields, budget)?,
+        };
         let libraries = Libraries::of_header(&String::from_utf8_lossy(reader.header().text()));
         let context = FilterContext { contigs: reader.contigs(), libraries: &libraries };
         let keep = |record: &Record<'_>| filter.matches(record, &context);
         let query = Query {
             keep: Some(&keep),
-            fields: filter.needs() | self.fields_of_output(&columns),
+            fields,
             with_mates: self.fetch_pairs,
             max_bytes: self.max_bytes,
             threads: self.threads.count().get(),

@@ -8,7 +8,7 @@ use genomic_objects::error::Result;
 use genomic_objects::paf::read::{Places, Query, Reader};
 use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::records::alignments::header::SortOrder;
-use genomic_objects::records::alignments::{RecordBatch, sink};
+use genomic_objects::records::alignments::{Fields, RecordBatch, sink};
 use genomic_objects::store::Store;
 
 use crate::environment;
@@ -77,7 +77,8 @@ enum Format {
 impl PafToBam {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
-        let reader = Reader::open(&store, self.dataset.version(), &Places::default())?;
+        let at = self.dataset.version();
+        let reader = Reader::open_for(&store, at, &Places::default(), &Fields::ALL, None)?;
         if self.original_order && !reader.details().keeps_input_order {
             tracing::debug!("the reads were in coordinate order already");
         }
