@@ -20,8 +20,8 @@ mod waiting;
 
 use crate::error::{Error, Result};
 use crate::genome::Contig;
-use crate::records::alignments::RecordBatch;
 use crate::records::alignments::record::flags;
+use crate::records::alignments::{Header, Limit, RecordBatch, Source, Validation};
 
 use genome::Genome;
 use qualities::QualityModel;
@@ -130,13 +130,13 @@ pub fn human_like(bases: u64) -> Vec<Contig> {
 /// A stream of records in coordinate order, those without a place last.
 ///
 /// ```
-/// use genomic_objects::records::alignments::RecordBatch;
+/// use genomic_objects::records::alignments::{Limit, RecordBatch, Source};
 /// use genomic_objects::simulate::{Alignments, SimulateOptions};
 ///
 /// let mut alignments = Alignments::new(SimulateOptions { reads: 100, ..Default::default() })?;
-/// assert!(alignments.header_text().starts_with("@HD\tVN:1.6\tSO:coordinate\n"));
+/// assert!(alignments.header().text().starts_with(b"@HD\tVN:1.6\tSO:coordinate\n"));
 /// let mut batch = RecordBatch::new();
-/// while alignments.next_batch(&mut batch, 1_000)? {
+/// while alignments.read(&mut batch, Limit::default())? {
 ///     assert!(batch.iter().all(|record| record.sequence_len() <= 150));
 /// }
 /// # Ok::<(), genomic_objects::error::Error>(())
@@ -145,7 +145,7 @@ pub fn human_like(bases: u64) -> Vec<Contig> {
 pub struct Alignments {
     options: SimulateOptions,
     chances: Chances,
-    header_text: String,
+    header: Header,
     random: Random,
     reader: Reader,
     qualities: QualityModel,
@@ -191,7 +191,8 @@ impl Alignments {
     /// # Errors
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) when the read length is out of range, a contig
-    /// longer than BAM allows, or no contig long enough.
+    /// longer than BAM allows, or no contig long enough; [`Input`](crate::error::ErrorKind::Input)
+    /// when a contig's name is not one that SAM allows.
     pub fn new(options: SimulateOptions) -> Result<Self> {
         if let ReadKind::Paired(length) = options.kind
             && !(50..=500).contains(&length)
@@ -222,7 +223,7 @@ impl Alignments {
                 secondary: Chance::new(options.shares.secondary),
                 error_scale: (options.error_rate.clamp(0.0, 4.0) * 256.0) as u32,
             },
-            header_text: header_text(&options),
+            header: Header::parse_sam_text(header_text(&options).as_bytes(), Validation::Strict)?,
             random: Random::new(options.seed),
             qualities: QualityModel::new(options.qualities),
             flowcell: flowcell(options.seed, options.kind),
@@ -237,35 +238,6 @@ impl Alignments {
         };
         alignments.templates = alignments.spread(all - unplaced)?;
         Ok(alignments)
-    }
-
-    /// The header as SAM text.
-    pub fn header_text(&self) -> &str {
-        &self.header_text
-    }
-
-    /// Puts the next records into `batch`, in place of what it holds: `max_records`, or as many as
-    /// are left. False when none was left.
-    ///
-    /// # Errors
-    ///
-    /// None at present; the signature is that of other sources of records.
-    pub fn next_batch(&mut self, batch: &mut RecordBatch, max_records: usize) -> Result<bool> {
-        batch.clear();
-        while batch.len() < max_records {
-            let horizon = self.horizon();
-            if let Some(record) = self.waiting.pop_before(horizon) {
-                batch.push_trusted(record);
-            } else if horizon.is_some() {
-                self.make_template();
-            } else if self.unplaced > 0 {
-                self.unplaced -= 1;
-                self.make_unplaced();
-            } else {
-                break;
-            }
-        }
-        Ok(!batch.is_empty())
     }
 
     /// The contig and position before which no further record can come; none at the end.
@@ -615,6 +587,30 @@ impl Alignments {
             name.extend_from_slice(b"/ccs");
         }
         name
+    }
+}
+
+impl Source for Alignments {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn read(&mut self, batch: &mut RecordBatch, limit: Limit) -> Result<bool> {
+        batch.clear();
+        while batch.len() < limit.records && batch.byte_len() < limit.bytes {
+            let horizon = self.horizon();
+            if let Some(record) = self.waiting.pop_before(horizon) {
+                batch.push_trusted(record);
+            } else if horizon.is_some() {
+                self.make_template();
+            } else if self.unplaced > 0 {
+                self.unplaced -= 1;
+                self.make_unplaced();
+            } else {
+                break;
+            }
+        }
+        Ok(!batch.is_empty())
     }
 }
 
