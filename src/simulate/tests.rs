@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::genome::Contig;
 use crate::records::alignments::record::Record;
 
 fn options(reads: u64) -> SimulateOptions {
