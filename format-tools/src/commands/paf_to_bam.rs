@@ -1,0 +1,126 @@
+//! `paf-to-bam`: a dataset becomes an alignment file again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use genomic_objects::error::Result;
+use genomic_objects::paf::read::{Places, Query, Reader};
+use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::records::alignments::header::SortOrder;
+use genomic_objects::records::alignments::{RecordBatch, sink};
+use genomic_objects::store::Store;
+
+use crate::environment;
+use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::output::Output;
+use crate::units::parse_size;
+
+/// Convert a PAF dataset back to BAM, SAM or CRAM
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Header and reads are those of the file that the dataset was made from, in the dataset's order. They
+are checked against the digests taken then, and the command fails if they differ.
+
+Examples:
+  paf-to-bam sample.paf > sample.bam
+  paf-to-bam -O cram -o sample.cram s3://bucket/sample.paf")]
+pub(crate) struct PafToBam {
+    #[command(flatten)]
+    dataset: DatasetAt,
+
+    /// Format of the output: bam, sam or cram (3.0, needing no reference)
+    #[arg(short = 'O', long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(hide_possible_values = true)]
+    output_fmt: Format,
+
+    /// Write to this file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Write reads in the order of the original file, where sorting changed it
+    #[arg(long)]
+    original_order: bool,
+
+    /// Memory for restoring the original order
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    #[arg(help_heading = "Resources")]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR", help_heading = "Resources")]
+    temp_dir: Option<PathBuf>,
+
+    /// Add a @PG line for this conversion to the header
+    #[arg(long)]
+    add_pg: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    stores: Stores,
+    #[command(flatten)]
+    pub(crate) messages: Messages,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// BAM
+    #[default]
+    Bam,
+    /// Text
+    Sam,
+    /// CRAM 3.0, needing no reference
+    Cram,
+}
+
+impl PafToBam {
+    pub(crate) fn run(self) -> Result<()> {
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let reader = Reader::open(&store, self.dataset.version(), &Places::default())?;
+        if self.original_order && !reader.details().keeps_input_order {
+            tracing::debug!("the reads were in coordinate order already");
+        }
+        let header = match self.add_pg {
+            true => environment::with_program(reader.header())?,
+            false => reader.header().clone(),
+        };
+        let (format, name) = match self.output_fmt {
+            Format::Bam => (sink::Format::Bam, "BAM"),
+            Format::Sam => (sink::Format::Sam, "SAM"),
+            Format::Cram => (sink::Format::Cram, "CRAM"),
+        };
+        let output = match self.output_fmt {
+            Format::Sam => Output::open(self.output.as_deref())?,
+            Format::Bam | Format::Cram => Output::open_binary(self.output.as_deref(), name)?,
+        };
+        let threads = self.threads.count().get();
+        let progress = Arc::new(Progress::default());
+        let display = self.messages.show(&progress, "wrote", &output);
+        let mut sink = sink::create(format, output.writer(), &header, threads)?;
+        let mut emit = |batch: &RecordBatch| {
+            progress.add_items(batch.len() as u64);
+            sink.write(batch)
+        };
+        if self.original_order && reader.details().keeps_input_order {
+            let sort = SortOptions {
+                memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
+                temp_dir: self.temp_dir.clone(),
+                threads,
+            };
+            reader.original_order(sort, &mut emit)?;
+        } else {
+            let declares_order = header.sort_order();
+            if reader.details().keeps_input_order && declares_order != SortOrder::Coordinate {
+                self.messages.say(
+                    "note: the reads come in coordinate order, which is not what the header says; \
+                     --original-order restores the input's order",
+                );
+            }
+            reader.query(&Query { threads, ..Query::default() }, &mut emit)?;
+        }
+        sink.finish()?;
+        drop(display);
+        output.finish()
+    }
+}

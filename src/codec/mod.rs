@@ -1,0 +1,119 @@
+//! Codecs of byte streams: what the blocks of chunks are coded with.
+//!
+//! [`encode_as`] picks the smallest of the forms that the effort allows and says which it was;
+//! [`decode`] is told that, and how many bytes there were. The bytes of each codec are specified
+//! in `spec/codecs.md`. Equal input gives equal bytes, on every machine and at any thread count.
+//!
+//! ```
+//! use genomic_objects::codec::{self, Effort};
+//!
+//! let data = b"ACGTTGCA".repeat(100);
+//! let coded = codec::encode(&data, Effort::Default);
+//! assert!(coded.bytes.len() < 60);
+//! assert_eq!(codec::decode(coded.codec, &coded.bytes, data.len())?, data);
+//! # Ok::<(), genomic_objects::Error>(())
+//! ```
+
+mod adaptive;
+mod bytes;
+mod choose;
+pub mod cursor;
+mod entropy;
+pub mod names;
+pub mod quality;
+mod rans;
+pub mod varint;
+mod zstd;
+
+pub use choose::{Nature, encode, encode_as};
+
+use crate::error::{Error, Result};
+
+/// How hard to try: `--level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Effort {
+    /// Least time.
+    Fast,
+    /// Small, and about as fast to read.
+    #[default]
+    Default,
+    /// Smallest: several times slower to write, and for some streams to read.
+    Archive,
+}
+
+/// What a stream is coded with. The numbers are part of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Codec {
+    /// The bytes themselves.
+    Raw = 0,
+    /// A zstd frame.
+    Zstd = 1,
+    /// Static entropy coding by asymmetric numeral systems.
+    Rans = 2,
+    /// Names that each end in NUL; see [`names`].
+    Names = 3,
+    /// Qualities by an adaptive model; see [`quality`].
+    Quality = 4,
+    /// One byte value, repeated.
+    Constant = 5,
+}
+
+impl Codec {
+    /// The codec of a number in a file.
+    ///
+    /// # Errors
+    /// `Unsupported` for a number that this version does not know.
+    pub fn from_u8(number: u8) -> Result<Self> {
+        Ok(match number {
+            0 => Self::Raw,
+            1 => Self::Zstd,
+            2 => Self::Rans,
+            3 => Self::Names,
+            4 => Self::Quality,
+            5 => Self::Constant,
+            _ => {
+                return Err(Error::unsupported("unknown codec of a stream")
+                    .found(number)
+                    .help("a newer version of format-tools may read this dataset"));
+            }
+        })
+    }
+}
+
+/// A coded stream. The caller keeps the length of the original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// What `bytes` is coded with.
+    pub codec: Codec,
+    /// The coded bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The `raw_len` bytes that `bytes` stands for. The caller bounds `raw_len`: that much is
+/// allocated.
+///
+/// # Errors
+/// `Corrupt` when the bytes cannot be what [`encode`] wrote for a stream of that length. Not
+/// every damage is noticed: streams have no checksums of their own.
+pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
+    match codec {
+        Codec::Raw if bytes.len() == raw_len => Ok(bytes.to_vec()),
+        Codec::Raw => Err(Error::corrupt("raw stream has another length")
+            .expected(raw_len)
+            .found(bytes.len())),
+        Codec::Constant => match *bytes {
+            [value] => Ok(vec![value; raw_len]),
+            _ => Err(Error::corrupt("constant stream is not one byte").found(bytes.len())),
+        },
+        Codec::Zstd => zstd::decode(bytes, raw_len),
+        Codec::Rans => rans::decode(bytes, raw_len),
+        Codec::Names => names::decode_list(bytes, raw_len),
+        Codec::Quality => {
+            Err(Error::corrupt("a stream other than qualities is coded with their model"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+use super::*;
+use proptest::prelude::*;
+
+const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Default, Effort::Archive];
+const NATURES: [Nature; 3] = [Nature::Bytes, Nature::Symbols, Nature::Text];
+
+fn check(data: &[u8]) {
+    for effort in EFFORTS {
+        for nature in NATURES {
+            let coded = encode_as(data, nature, effort);
+            assert!(coded.bytes.len() <= data.len());
+            assert_eq!(Codec::from_u8(coded.codec as u8).unwrap(), coded.codec);
+            assert_eq!(decode(coded.codec, &coded.bytes, data.len()).unwrap(), data);
+            assert!(
+                decode(coded.codec, &coded.bytes, data.len() + 1).is_err()
+                    || data.is_empty()
+                    || coded.codec == Codec::Constant
+            );
+        }
+    }
+}
+
+#[test]
+fn test_encode_of_empty_and_constant_streams_is_tiny() {
+    for effort in EFFORTS {
+        assert_eq!(encode(&[], effort).bytes.len(), 0);
+        assert_eq!(encode(&[9; 100_000], effort), Coded { codec: Codec::Constant, bytes: vec![9] });
+    }
+    check(&[]);
+    check(&[9; 1000]);
+}
+
+#[test]
+fn test_encode_finds_repeats_and_skew() {
+    let repeats: Vec<u8> = (0..50_000u32).map(|i| (i % 1000 * 7919 / 13) as u8).collect();
+    assert_eq!(encode(&repeats, Effort::Default).codec, Codec::Zstd);
+    check(&repeats);
+    let mut x = 1u32;
+    let skewed: Vec<u8> = (0..50_000)
+        .map(|_| {
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (x >> 16).leading_zeros() as u8
+        })
+        .collect();
+    assert_eq!(encode(&skewed, Effort::Default).codec, Codec::Rans);
+    check(&skewed);
+}
+
+proptest! {
+    #[test]
+    fn test_encode_decode_round_trip(data in proptest::collection::vec(any::<u8>(), 0..6000)) {
+        check(&data);
+        let few: Vec<u8> = data.iter().map(|b| b % 5).collect();
+        check(&few);
+    }
+
+    #[test]
+    fn test_decode_never_panics(number in 0u8..8, bytes: Vec<u8>, raw_len in 0usize..10_000) {
+        if let Ok(codec) = Codec::from_u8(number) {
+            if let Ok(raw) = decode(codec, &bytes, raw_len) {
+                prop_assert_eq!(raw.len(), raw_len);
+            }
+        }
+    }
+}
