@@ -429,7 +429,7 @@ impl Sample {
         let mut theirs = Vec::new();
         for line in String::from_utf8(output.stdout)?.lines() {
             let (_, number) = line.rsplit_once(":i:").ok_or("no number")?;
-            theirs.push(number.parse()?);
+            theirs.push(number.parse::<usize>()?);
         }
         assert!(
             ours == theirs,

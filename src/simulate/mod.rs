@@ -12,6 +12,7 @@
 //! template can come before it.
 
 mod genome;
+mod options;
 mod qualities;
 mod random;
 mod read;
@@ -19,11 +20,11 @@ mod record;
 mod waiting;
 
 use crate::error::{Error, Result};
-use crate::genome::Contig;
-use crate::records::alignments::RecordBatch;
 use crate::records::alignments::record::flags;
+use crate::records::alignments::{Header, Limit, RecordBatch, Source, Validation};
 
 use genome::Genome;
+pub use options::{ReadKind, Shares, SimulateOptions, human_like};
 use qualities::QualityModel;
 pub use qualities::QualityProfile;
 use random::{Chance, Random, mix};
@@ -36,107 +37,16 @@ const JITTER: u32 = 2_000;
 /// How far mates and parts of split reads may be away on the same contig.
 const MAX_DISTANCE: u32 = 50_000;
 
-/// What to make.
-#[derive(Clone, Debug)]
-pub struct SimulateOptions {
-    /// Where all randomness comes from.
-    pub seed: u64,
-    /// How many reads; secondary and supplementary alignments come on top.
-    pub reads: u64,
-    /// The contigs, over which reads are spread evenly; those too short for a template get none.
-    pub contigs: Vec<Contig>,
-    /// What kind of reads.
-    pub kind: ReadKind,
-    /// Which qualities the instrument reports.
-    pub qualities: QualityProfile,
-    /// Sequencing errors, as a multiple of what the qualities promise.
-    pub error_rate: f64,
-    /// How often what happens.
-    pub shares: Shares,
-    /// The name of the sample.
-    pub sample: String,
-}
-
-/// Kinds of reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadKind {
-    /// Pairs of reads of so many bases, from 50 to 500.
-    Paired(u32),
-    /// Single reads of 10,000 to 20,000 bases with frequent small insertions and deletions.
-    Long,
-}
-
-/// Shares between 0 and 1; of templates unless stated otherwise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shares {
-    /// Marked as duplicates of the template before.
-    pub duplicates: f64,
-    /// With one mate unmapped.
-    pub mate_unmapped: f64,
-    /// With neither mate mapped: the pairs at the end.
-    pub unplaced: f64,
-    /// With mates further apart than they should be; of these, a tenth on another contig.
-    pub distant_mates: f64,
-    /// Of reads: with an end that does not align.
-    pub soft_clipped: f64,
-    /// Of reads: split, with a supplementary alignment.
-    pub supplementary: f64,
-    /// Of reads: with a secondary alignment.
-    pub secondary: f64,
-}
-
-impl Default for Shares {
-    fn default() -> Self {
-        Self {
-            duplicates: 0.08,
-            mate_unmapped: 0.006,
-            unplaced: 0.005,
-            distant_mates: 0.01,
-            soft_clipped: 0.05,
-            supplementary: 0.005,
-            secondary: 0.003,
-        }
-    }
-}
-
-impl Default for SimulateOptions {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            reads: 100_000,
-            contigs: human_like(11_500_000),
-            kind: ReadKind::Paired(150),
-            qualities: QualityProfile::default(),
-            error_rate: 1.0,
-            shares: Shares::default(),
-            sample: "simulated".into(),
-        }
-    }
-}
-
-/// Four contigs, named like human ones, of together about so many bases: `chr1` with nearly half of
-/// them, `chr2`, `chr20`, `chrX`; and `chrM` with its 16,569 bases.
-pub fn human_like(bases: u64) -> Vec<Contig> {
-    let part = |name: &str, share| Contig {
-        name: name.into(),
-        length: (bases / 100).saturating_mul(share).max(20_000),
-        md5: None,
-    };
-    let mut contigs = vec![part("chr1", 44), part("chr2", 26), part("chr20", 17), part("chrX", 13)];
-    contigs.push(Contig { name: "chrM".into(), length: 16_569, md5: None });
-    contigs
-}
-
 /// A stream of records in coordinate order, those without a place last.
 ///
 /// ```
-/// use genomic_objects::records::alignments::RecordBatch;
+/// use genomic_objects::records::alignments::{Limit, RecordBatch, Source};
 /// use genomic_objects::simulate::{Alignments, SimulateOptions};
 ///
 /// let mut alignments = Alignments::new(SimulateOptions { reads: 100, ..Default::default() })?;
-/// assert!(alignments.header_text().starts_with("@HD\tVN:1.6\tSO:coordinate\n"));
+/// assert!(alignments.header().text().starts_with(b"@HD\tVN:1.6\tSO:coordinate\n"));
 /// let mut batch = RecordBatch::new();
-/// while alignments.next_batch(&mut batch, 1_000)? {
+/// while alignments.read(&mut batch, Limit::default())? {
 ///     assert!(batch.iter().all(|record| record.sequence_len() <= 150));
 /// }
 /// # Ok::<(), genomic_objects::error::Error>(())
@@ -145,7 +55,7 @@ pub fn human_like(bases: u64) -> Vec<Contig> {
 pub struct Alignments {
     options: SimulateOptions,
     chances: Chances,
-    header_text: String,
+    header: Header,
     random: Random,
     reader: Reader,
     qualities: QualityModel,
@@ -191,7 +101,8 @@ impl Alignments {
     /// # Errors
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) when the read length is out of range, a contig
-    /// longer than BAM allows, or no contig long enough.
+    /// longer than BAM allows, or no contig long enough; [`Input`](crate::error::ErrorKind::Input)
+    /// when a contig's name is not one that SAM allows.
     pub fn new(options: SimulateOptions) -> Result<Self> {
         if let ReadKind::Paired(length) = options.kind
             && !(50..=500).contains(&length)
@@ -222,7 +133,7 @@ impl Alignments {
                 secondary: Chance::new(options.shares.secondary),
                 error_scale: (options.error_rate.clamp(0.0, 4.0) * 256.0) as u32,
             },
-            header_text: header_text(&options),
+            header: Header::parse_sam_text(header_text(&options).as_bytes(), Validation::Strict)?,
             random: Random::new(options.seed),
             qualities: QualityModel::new(options.qualities),
             flowcell: flowcell(options.seed, options.kind),
@@ -237,35 +148,6 @@ impl Alignments {
         };
         alignments.templates = alignments.spread(all - unplaced)?;
         Ok(alignments)
-    }
-
-    /// The header as SAM text.
-    pub fn header_text(&self) -> &str {
-        &self.header_text
-    }
-
-    /// Puts the next records into `batch`, in place of what it holds: `max_records`, or as many as
-    /// are left. False when none was left.
-    ///
-    /// # Errors
-    ///
-    /// None at present; the signature is that of other sources of records.
-    pub fn next_batch(&mut self, batch: &mut RecordBatch, max_records: usize) -> Result<bool> {
-        batch.clear();
-        while batch.len() < max_records {
-            let horizon = self.horizon();
-            if let Some(record) = self.waiting.pop_before(horizon) {
-                batch.push_trusted(record);
-            } else if horizon.is_some() {
-                self.make_template();
-            } else if self.unplaced > 0 {
-                self.unplaced -= 1;
-                self.make_unplaced();
-            } else {
-                break;
-            }
-        }
-        Ok(!batch.is_empty())
     }
 
     /// The contig and position before which no further record can come; none at the end.
@@ -615,6 +497,30 @@ impl Alignments {
             name.extend_from_slice(b"/ccs");
         }
         name
+    }
+}
+
+impl Source for Alignments {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn read(&mut self, batch: &mut RecordBatch, limit: Limit) -> Result<bool> {
+        batch.clear();
+        while batch.len() < limit.records && batch.byte_len() < limit.bytes {
+            let horizon = self.horizon();
+            if let Some(record) = self.waiting.pop_before(horizon) {
+                batch.push_trusted(record);
+            } else if horizon.is_some() {
+                self.make_template();
+            } else if self.unplaced > 0 {
+                self.unplaced -= 1;
+                self.make_unplaced();
+            } else {
+                break;
+            }
+        }
+        Ok(!batch.is_empty())
     }
 }
 

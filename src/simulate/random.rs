@@ -29,7 +29,7 @@ impl Random {
 
     /// A number from 0 up to but excluding `bound`; 0 for a bound of 0.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.next() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// A number in `low..high`.
@@ -46,7 +46,7 @@ impl Random {
         let bits = self.next();
         let sum: i64 = (0..4).map(|at| i64::from((bits >> (16 * at)) as u16)).sum();
         // The sum has mean 2¹⁷ and deviation 2¹⁶ / √3.
-        let offset = (sum - (1 << 17)) * 1_732 / 1_000 * i64::from(deviation) >> 16;
+        let offset = ((sum - (1 << 17)) * 1_732 / 1_000 * i64::from(deviation)) >> 16;
         (i64::from(mean) + offset).max(0) as u32
     }
 }

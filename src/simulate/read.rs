@@ -76,8 +76,8 @@ impl Reader {
         self.person.clone_from(&self.reference);
         self.genome.apply_snps(contig, start, copy, &mut self.person);
         self.genome.indels(contig, start, len, copy, &mut self.indels);
-        if self.bases_per_slip > 0 {
-            for _ in 0..len / self.bases_per_slip {
+        if let Some(slips) = len.checked_div(self.bases_per_slip) {
+            for _ in 0..slips {
                 let inserted = (random.next() & 1 == 0).then(|| random.next());
                 self.indels.push(Indel { offset: random.below(len), len: 1, inserted });
             }
@@ -170,7 +170,7 @@ impl Read {
             let dice = random.below(256_000);
             if dice < per_mille * scale {
                 // Half of the bases of lowest quality that are wrong were not called at all.
-                *base = if *quality <= 2 && dice % 2 == 0 {
+                *base = if *quality <= 2 && dice.is_multiple_of(2) {
                     UNCALLED
                 } else {
                     (*base + 1 + random.below(3) as u8) & 3

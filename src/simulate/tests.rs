@@ -1,17 +1,22 @@
 use std::io::Write;
 
 use super::*;
+use crate::genome::Contig;
 use crate::records::alignments::record::Record;
 
 fn options(reads: u64) -> SimulateOptions {
     SimulateOptions { reads, contigs: human_like(300_000), ..SimulateOptions::default() }
 }
 
+fn upto(records: usize) -> Limit {
+    Limit { records, bytes: usize::MAX }
+}
+
 fn records(options: SimulateOptions) -> Vec<Vec<u8>> {
     let mut alignments = Alignments::new(options).unwrap();
     let mut batch = RecordBatch::new();
     let mut records = Vec::new();
-    while alignments.next_batch(&mut batch, 777).unwrap() {
+    while alignments.read(&mut batch, upto(777)).unwrap() {
         records.extend((0..batch.len()).map(|at| batch.bytes(at).to_vec()));
     }
     records
@@ -73,10 +78,10 @@ fn test_alignments_do_not_depend_on_batches() {
     let mut alignments = Alignments::new(eventful(3_000)).unwrap();
     let mut batch = RecordBatch::new();
     for expected in &whole {
-        assert!(alignments.next_batch(&mut batch, 1).unwrap());
+        assert!(alignments.read(&mut batch, upto(1)).unwrap());
         assert_eq!(batch.bytes(0), expected);
     }
-    assert!(!alignments.next_batch(&mut batch, 1).unwrap() && batch.is_empty());
+    assert!(!alignments.read(&mut batch, upto(1)).unwrap() && batch.is_empty());
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn test_alignments_wait_in_bounded_memory() {
         let mut alignments =
             Alignments::new(SimulateOptions { reads, contigs, ..eventful(0) }).unwrap();
         let mut batch = RecordBatch::new();
-        while alignments.next_batch(&mut batch, 1_000).unwrap() {}
+        while alignments.read(&mut batch, upto(1_000)).unwrap() {}
         *most = alignments.waiting.buffers.len();
     }
     assert!(most[1] < most[0] * 2, "{most:?}");
@@ -193,19 +198,9 @@ fn test_alignments_agree_with_samtools() {
 fn write_bam(options: &SimulateOptions, path: &str) {
     let mut alignments = Alignments::new(options.clone()).unwrap();
     let mut writer = noodles_bgzf::io::Writer::new(std::fs::File::create(path).unwrap());
-    let mut bytes = b"BAM\x01".to_vec();
-    let text = alignments.header_text();
-    bytes.extend((text.len() as u32).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes.extend((options.contigs.len() as u32).to_le_bytes());
-    for contig in &options.contigs {
-        bytes.extend((contig.name.len() as u32 + 1).to_le_bytes());
-        bytes.extend(contig.name.as_bytes());
-        bytes.push(0);
-        bytes.extend((contig.length as u32).to_le_bytes());
-    }
+    let mut bytes = alignments.header().to_bam_bytes().unwrap();
     let mut batch = RecordBatch::new();
-    while alignments.next_batch(&mut batch, 1_000).unwrap() {
+    while alignments.read(&mut batch, upto(1_000)).unwrap() {
         for record in batch.iter() {
             bytes.extend((record.bytes().len() as u32).to_le_bytes());
             bytes.extend(record.bytes());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
-use genomic_objects::records::alignments::{Header, RecordBatch, Validation, sink};
+use genomic_objects::records::alignments::{Limit, RecordBatch, Source, sink};
 use genomic_objects::simulate::{Alignments, QualityProfile, SimulateOptions, human_like};
 use serde_json::json;
 
@@ -70,8 +70,7 @@ impl Simulate {
             },
             ..SimulateOptions::default()
         })?;
-        let header =
-            Header::parse_sam_text(simulation.header_text().as_bytes(), Validation::Strict)?;
+        let header = simulation.header().clone();
         let bases: u64 = header.contigs().iter().map(|contig| contig.length).sum();
 
         let output = Output::open_binary(self.output.as_deref(), "BAM")?;
@@ -80,7 +79,7 @@ impl Simulate {
         let threads = self.threads.count().get();
         let mut bam = sink::create(sink::Format::Bam, output.writer(), &header, threads)?;
         let mut batch = RecordBatch::new();
-        while simulation.next_batch(&mut batch, 8_192)? {
+        while simulation.read(&mut batch, Limit::default())? {
             bam.write(&batch)?;
             progress.add_items(batch.len() as u64);
         }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::ErrorKind;
 use crate::genome::Contig;
+use crate::records::alignments::{Limit, Source};
 use crate::simulate::{Alignments, SimulateOptions, human_like};
 
 fn contigs(names: &[&str]) -> Contigs {
@@ -133,7 +134,7 @@ fn test_batches_are_bounded_and_survive_the_ipc_stream() {
     let mut builder = BatchBuilder::new(&Column::ALL, &names);
     let mut batches = Vec::new();
     let mut rows = 0;
-    while alignments.next_batch(&mut records, 1_000).unwrap() {
+    while alignments.read(&mut records, Limit::default()).unwrap() {
         for record in records.iter() {
             builder.append(&record).unwrap();
             rows += 1;
