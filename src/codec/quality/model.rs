@@ -7,7 +7,7 @@ use super::tree::Tree;
 /// Contexts of a symbol.
 const CONTEXTS: usize = 6;
 /// Slots of each context's table, as a power of two.
-const SLOTS_LOG: [u32; CONTEXTS] = [12, 13, 15, 13, 14, 14];
+const SLOTS_LOG: [u32; CONTEXTS] = [9, 11, 12, 11, 12, 12];
 const RATE: f32 = 0.004;
 
 /// Predicts the qualities of one block, read after read.
