@@ -91,6 +91,11 @@ impl<'a> Decoder<'a> {
         self.code = self.code << 8 | u32::from(byte);
     }
 
+    /// Whether more bytes were asked for than there are: the rest would be made up.
+    pub(super) fn is_past_end(&self) -> bool {
+        self.missing > 0
+    }
+
     /// Checks that all bytes were used, and no more.
     pub(super) fn finish(self) -> Result<()> {
         if self.missing > 0 || !self.rest.is_empty() { Err(cut_off()) } else { Ok(()) }

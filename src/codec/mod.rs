@@ -19,6 +19,8 @@ mod bytes;
 mod choose;
 mod entropy;
 pub mod names;
+mod order2;
+mod planes;
 pub mod quality;
 mod rans;
 pub mod varint;
@@ -56,6 +58,10 @@ pub enum Codec {
     Quality = 4,
     /// One byte value, repeated.
     Constant = 5,
+    /// Numbers, the bytes of each place coded apart.
+    Planes = 6,
+    /// Any bytes, by an adaptive model.
+    Order2 = 7,
 }
 
 impl Codec {
@@ -71,6 +77,8 @@ impl Codec {
             3 => Self::Names,
             4 => Self::Quality,
             5 => Self::Constant,
+            6 => Self::Planes,
+            7 => Self::Order2,
             _ => {
                 return Err(Error::unsupported("unknown codec of a stream")
                     .found(number)
@@ -107,6 +115,8 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         },
         Codec::Zstd => zstd::decode(bytes, raw_len),
         Codec::Rans => rans::decode(bytes, raw_len),
+        Codec::Planes => planes::decode(bytes, raw_len),
+        Codec::Order2 => order2::decode(bytes, raw_len),
         Codec::Names | Codec::Quality => {
             Err(Error::corrupt("stream is coded with a codec that does not suit its content")
                 .found(format_args!("{codec:?}")))

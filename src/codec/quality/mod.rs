@@ -86,6 +86,9 @@ fn decode_model(
         let (read, tail) = rest.split_at_mut(len as usize);
         model.code_read(&mut decoder, read, selectors.get(i).copied().unwrap_or(0));
         rest = tail;
+        if decoder.is_past_end() {
+            break;
+        }
     }
     decoder.finish()?;
     alphabet.restore(&mut ranks);

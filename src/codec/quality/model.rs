@@ -53,8 +53,8 @@ impl<'t> Model<'t> {
             ];
             *rank = self.code_rank(coder, *rank, contexts);
             let q = u32::from(*rank);
-            wander += q.abs_diff(q1);
-            sum += q;
+            wander = wander.saturating_add(q.abs_diff(q1));
+            sum = sum.saturating_add(q);
             (q3, q2, q1) = (q2, q1, q);
         }
     }
