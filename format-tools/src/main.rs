@@ -1,2 +1,21 @@
-//! x
-fn main() {}
+//! The command line of genomic-objects: arguments in, library calls, text out.
+//!
+//! Data goes to standard output and everything else to standard error. A reader that closes the
+//! pipe early is content, so that is success. The exit code is 0 when done, 1 when something
+//! failed, 2 when the request made no sense.
+
+mod cli;
+mod commands;
+mod filters;
+mod interrupt;
+mod options;
+mod output;
+mod progress;
+mod report;
+mod units;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os().collect())
+}

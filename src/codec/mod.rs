@@ -17,6 +17,7 @@
 mod adaptive;
 mod bytes;
 mod choose;
+pub mod cursor;
 mod entropy;
 pub mod names;
 mod order2;
@@ -52,7 +53,7 @@ pub enum Codec {
     Zstd = 1,
     /// Static entropy coding by asymmetric numeral systems.
     Rans = 2,
-    /// Names of reads; see [`names`].
+    /// Names that each end in NUL; see [`names`].
     Names = 3,
     /// Qualities by an adaptive model; see [`quality`].
     Quality = 4,
@@ -117,9 +118,9 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         Codec::Rans => rans::decode(bytes, raw_len),
         Codec::Planes => planes::decode(bytes, raw_len),
         Codec::Order2 => order2::decode(bytes, raw_len),
-        Codec::Names | Codec::Quality => {
-            Err(Error::corrupt("stream is coded with a codec that does not suit its content")
-                .found(format_args!("{codec:?}")))
+        Codec::Names => names::decode_list(bytes, raw_len),
+        Codec::Quality => {
+            Err(Error::corrupt("a stream other than qualities is coded with their model"))
         }
     }
 }

@@ -1,1 +1,9 @@
-//! x
+//! What the tests of genomic-objects share: servers, corpora, oracles and generated records.
+
+pub mod arbitrary;
+pub mod corpus;
+pub mod http;
+pub mod oracle;
+pub mod s3;
+pub mod server;
+pub use oracle as samtools;

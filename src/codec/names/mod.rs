@@ -53,6 +53,42 @@ pub fn encode(names: &[u8], lens: &[u32], effort: Effort) -> Vec<u8> {
     }
 }
 
+/// Codes names that each end in NUL: their number, then as [`encode`]; `None` where one does not end
+/// so.
+pub fn encode_list(list: &[u8], effort: Effort) -> Option<Vec<u8>> {
+    let (mut names, mut lens) = (Vec::with_capacity(list.len()), Vec::new());
+    for name in list.split_inclusive(|&byte| byte == 0) {
+        let (&0, name) = name.split_last()? else { return None };
+        names.extend_from_slice(name);
+        lens.push(u32::try_from(name.len()).ok()?);
+    }
+    let mut out = Vec::new();
+    varint::put(&mut out, lens.len() as u64);
+    out.extend_from_slice(&encode(&names, &lens, effort));
+    Some(out)
+}
+
+/// The inverse of [`encode_list`].
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_list(mut bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
+    let count = varint::take_len(&mut bytes, raw_len)?;
+    let (names, lens) = decode(bytes, count, raw_len - count)?;
+    let mut list = Vec::with_capacity(raw_len);
+    let mut rest = names.as_slice();
+    for len in lens {
+        list.extend_from_slice(take_slice(&mut rest, len as usize)?);
+        list.push(0);
+    }
+    if list.len() != raw_len {
+        return Err(Error::corrupt("names have another length")
+            .expected(raw_len)
+            .found(list.len()));
+    }
+    Ok(list)
+}
+
 /// Most names have a template of their own.
 struct TooVaried;
 

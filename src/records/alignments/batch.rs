@@ -16,6 +16,11 @@ impl RecordBatch {
         Self::default()
     }
 
+    /// An empty batch with room for `records` of `bytes` together.
+    pub fn with_capacity(records: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(records) }
+    }
+
     /// Checks and appends one record (without `block_size`).
     ///
     /// # Errors

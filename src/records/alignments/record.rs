@@ -90,7 +90,7 @@ pub struct Tag<'a> {
     pub value: &'a [u8],
 }
 
-impl Tag<'_> {
+impl<'a> Tag<'a> {
     /// The value of an integer tag of any width.
     pub fn as_int(&self) -> Option<i64> {
         let v = self.value;
@@ -106,7 +106,7 @@ impl Tag<'_> {
     }
 
     /// The text of a `Z` or `H` tag, without its NUL.
-    pub fn as_text(&self) -> Option<&[u8]> {
+    pub fn as_text(&self) -> Option<&'a [u8]> {
         match self.kind {
             b'Z' | b'H' => self.value.split_last().map(|(_, text)| text),
             _ => None,

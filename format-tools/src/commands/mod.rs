@@ -1,0 +1,19 @@
+//! A file per command, or per family of commands: its arguments, and what it does with them.
+
+mod bam_to_paf;
+mod demo;
+mod maintain;
+mod paf_query;
+mod paf_to_bam;
+mod simulate;
+mod summarise;
+mod tooling;
+
+pub(crate) use bam_to_paf::BamToPaf;
+pub(crate) use demo::Demo;
+pub(crate) use maintain::{Cp, Diff, Files, Gc, Log, Rollback, Verify};
+pub(crate) use paf_query::PafQuery;
+pub(crate) use paf_to_bam::PafToBam;
+pub(crate) use simulate::Simulate;
+pub(crate) use summarise::{Depth, Flagstat, Idxstats, Info};
+pub(crate) use tooling::{Completions, Man};

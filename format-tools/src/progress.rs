@@ -1,0 +1,189 @@
+//! A running job's counters on standard error: a bar, plain lines, or JSON lines.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use genomic_objects::pipeline::progress::{Progress, Snapshot};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::report::say;
+use crate::units;
+
+/// Between two redraws of the bar.
+const REDRAW: Duration = Duration::from_millis(200);
+/// Between two plain or JSON lines.
+const LINE: Duration = Duration::from_secs(5);
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// A bar on a terminal, plain lines elsewhere
+    #[default]
+    Auto,
+    /// A line of text every 5 seconds
+    Plain,
+    /// A line of JSON every 5 seconds
+    Json,
+    /// Nothing
+    None,
+}
+
+/// The bar on the terminal, for the signal handler to clear.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Clears the progress line, if there is one.
+pub(crate) fn clear_line() {
+    if let Some(bar) = BAR.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        bar.finish_and_clear();
+    }
+}
+
+/// Shows the progress of one job until it is dropped.
+pub(crate) struct Display {
+    ticker: Option<(SyncSender<()>, JoinHandle<()>)>,
+}
+
+impl Display {
+    /// Starts a thread that looks at `progress` now and then; `verb` says what happens to reads.
+    pub(crate) fn start(mode: Mode, verb: &'static str, progress: &Arc<Progress>) -> Self {
+        let mode = match mode {
+            Mode::Auto if std::io::stderr().is_terminal() => Mode::Auto,
+            Mode::Auto => Mode::Plain,
+            other => other,
+        };
+        if mode == Mode::None {
+            return Self { ticker: None };
+        }
+        if mode == Mode::Auto {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+        }
+        let (stop, stopped) = sync_channel(0);
+        let progress = Arc::clone(progress);
+        let thread = std::thread::spawn(move || {
+            let started = Instant::now();
+            let interval = if mode == Mode::Auto { REDRAW } else { LINE };
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                let state = State { snapshot: progress.snapshot(), elapsed: started.elapsed() };
+                match mode {
+                    Mode::Auto => state.draw(verb),
+                    Mode::Json => say(&state.json().to_string()),
+                    Mode::Plain | Mode::None => say(&state.text(verb)),
+                }
+            }
+        });
+        Self { ticker: Some((stop, thread)) }
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.ticker.take() {
+            drop(stop);
+            // The thread only prints; that it panicked would be no reason to fail the job.
+            let _ = thread.join();
+            clear_line();
+        }
+    }
+}
+
+/// The counters at one moment, with the time they took.
+struct State {
+    snapshot: Snapshot,
+    elapsed: Duration,
+}
+
+impl State {
+    fn reads_per_second(&self) -> u64 {
+        (self.snapshot.items as f64 / self.elapsed.as_secs_f64().max(1e-3)) as u64
+    }
+
+    /// The time left, if what remains of the input takes as long per byte as what is done.
+    fn left(&self) -> Option<Duration> {
+        let done = self.snapshot.bytes_in;
+        let total = self.snapshot.total_in.filter(|_| done > 0)?;
+        let share = total.saturating_sub(done) as f64 / done as f64;
+        Duration::try_from_secs_f64(self.elapsed.as_secs_f64() * share).ok()
+    }
+
+    fn text(&self, verb: &str) -> String {
+        let Snapshot { items, bytes_in, bytes_out, total_in } = self.snapshot;
+        let mut text = format!("{verb} {} reads", units::count(items));
+        match total_in {
+            Some(total) => {
+                let percent = (bytes_in.min(total) as f64 * 100.0 / total.max(1) as f64) as u64;
+                text += &format!(
+                    ", {} of {} ({percent} %)",
+                    units::bytes(bytes_in),
+                    units::bytes(total)
+                );
+            }
+            None if bytes_in > 0 => text += &format!(", {} in", units::bytes(bytes_in)),
+            None => {}
+        }
+        if bytes_out > 0 {
+            text += &format!(", {} out", units::bytes(bytes_out));
+        }
+        text += &format!(", {} reads/s", units::count(self.reads_per_second()));
+        if let Some(left) = self.left() {
+            text += &format!(", {} left", units::duration(left));
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        json!({ "progress": {
+            "reads": self.snapshot.items,
+            "bytes_in": self.snapshot.bytes_in,
+            "bytes_out": self.snapshot.bytes_out,
+            "total_bytes_in": self.snapshot.total_in,
+            "seconds": self.elapsed.as_secs_f64(),
+            "reads_per_second": self.reads_per_second(),
+            "seconds_left": self.left().map(|left| left.as_secs_f64()),
+        }})
+    }
+
+    fn draw(&self, verb: &str) {
+        let guard = BAR.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bar) = guard.as_ref() else { return };
+        let template =
+            if self.snapshot.total_in.is_some() { "{bar:24} {msg}" } else { "{spinner} {msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if let Some(total) = self.snapshot.total_in {
+            bar.set_length(total);
+            bar.set_position(self.snapshot.bytes_in.min(total));
+        }
+        bar.set_message(self.text(verb));
+        bar.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(total_in: Option<u64>) -> State {
+        let snapshot =
+            Snapshot { items: 50_000, bytes_in: 250_000_000, bytes_out: 7_000_000, total_in };
+        State { snapshot, elapsed: Duration::from_secs(10) }
+    }
+
+    #[test]
+    fn test_state_tells_rate_and_remaining_time() {
+        assert_eq!(
+            state(Some(1_000_000_000)).text("wrote"),
+            "wrote 50,000 reads, 250 MB of 1.00 GB (25 %), 7.00 MB out, 5,000 reads/s, 30.0 s left"
+        );
+        assert_eq!(
+            state(None).text("wrote"),
+            "wrote 50,000 reads, 250 MB in, 7.00 MB out, 5,000 reads/s"
+        );
+        assert_eq!(state(Some(1_000_000_000)).json()["progress"]["seconds_left"], 30.0);
+    }
+}

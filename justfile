@@ -1,0 +1,38 @@
+# Short names for the steps of .ci/run, which is the one place that says what they do.
+
+# List the recipes
+default:
+    @just --list
+
+# Everything that CI runs
+ci:
+    .ci/run
+
+# Install Debian packages and Python wheels for the tests
+setup:
+    .ci/run setup
+
+# Check the formatting
+fmt:
+    .ci/run fmt
+
+# Clippy, warnings as errors
+lint:
+    .ci/run lint
+
+# All tests
+test:
+    .ci/run test
+
+# Documentation, warnings as errors
+doc:
+    .ci/run doc
+
+# The README's main job
+demo:
+    .ci/run demo
+
+# The table of benches/RESULTS.md, measured anew
+bench *ARGS:
+    cargo build --release --workspace
+    python3 benches/side_by_side.py {{ARGS}}

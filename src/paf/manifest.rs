@@ -1,0 +1,232 @@
+//! What a manifest says of a PAF dataset beyond what all datasets say.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::index;
+use crate::codec::Effort;
+use crate::dataset::{Fields, Manifest};
+use crate::error::{Error, Result};
+use crate::genome::{Contig, Contigs};
+use crate::records::alignments::Header;
+use crate::records::alignments::stats::{ContigCounts, Flagstat};
+
+/// `format` of a PAF dataset's manifest.
+pub const FORMAT: &str = "paf";
+/// `version` of a PAF dataset's manifest.
+pub const VERSION: &str = "1.0";
+/// `compression`: each stream names its codec.
+pub const COMPRESSION: &str = "series";
+/// The kind of the object with the SAM header, compressed with zstd.
+pub const HEADER_KIND: &str = "header";
+/// The kind of the object with the pages of the spatial index.
+pub const INDEX_KIND: &str = "index";
+
+/// The members of a PAF manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// The sample, from `--sample` or the header's only `@RG SM`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sample: Option<String>,
+    /// The assembly, from the header's only `@SQ AS`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<String>,
+    /// All contigs, in the order of the header.
+    pub chromosomes: Vec<String>,
+    /// Bases per window.
+    pub chunk_size: u64,
+    /// How streams are coded: `series` (each names its codec).
+    pub compression: String,
+    /// `fast`, `default` or `archive`.
+    pub level: String,
+    /// How many reads.
+    pub read_count: u64,
+    /// More about contigs.
+    pub contigs: ContigFields,
+    /// Counts that add up when datasets are joined: those of `flagstat`, and `bases`.
+    pub statistics: BTreeMap<String, u64>,
+    /// Whether the order of the input, which was another, is kept.
+    pub keeps_input_order: bool,
+    /// Where the bytes of each region are.
+    pub index: index::Root,
+}
+
+/// The members in the order in which they are written.
+const MEMBERS: [&str; 11] = [
+    "sample",
+    "reference",
+    "chromosomes",
+    "chunk_size",
+    "compression",
+    "level",
+    "read_count",
+    "contigs",
+    "statistics",
+    "keeps_input_order",
+    "index",
+];
+
+/// What is known of the contigs, in the order of `chromosomes`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContigFields {
+    /// Lengths in bases.
+    pub lengths: Vec<u64>,
+    /// `@SQ M5`, by ordinal, where given.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub md5: Vec<(u32, String)>,
+    /// Ordinal, mapped reads and placed unmapped reads of the contigs that have any.
+    pub reads: Vec<(u32, u64, u64)>,
+    /// Reads without a contig.
+    pub unplaced_reads: u64,
+}
+
+impl ContigFields {
+    /// From a dictionary and counts.
+    pub fn new(contigs: &Contigs, counts: &ContigCounts) -> Self {
+        let ordinals = || 0_u32..;
+        Self {
+            lengths: contigs.iter().map(|contig| contig.length).collect(),
+            md5: ordinals()
+                .zip(contigs.iter())
+                .filter_map(|(ordinal, contig)| Some((ordinal, contig.md5.clone()?)))
+                .collect(),
+            reads: ordinals()
+                .zip(counts.counts())
+                .filter(|(_, counts)| **counts != [0, 0])
+                .map(|(ordinal, &[mapped, unmapped])| (ordinal, mapped, unmapped))
+                .collect(),
+            unplaced_reads: counts.unplaced(),
+        }
+    }
+}
+
+impl Details {
+    /// Reads them from a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
+    pub fn read(manifest: &Manifest) -> Result<Self> {
+        if manifest.format != FORMAT {
+            return Err(Error::unsupported("this is no PAF dataset")
+                .expected(format!("format {FORMAT:?}"))
+                .found(format!("format {:?}", manifest.format)));
+        }
+        manifest.check_features(&[])?;
+        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        serde_json::from_value(serde_json::Value::Object(members.collect()))
+            .map_err(|error| Error::corrupt("the manifest's PAF members").caused_by(error))
+    }
+
+    /// As members of a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) only.
+    pub fn to_fields(&self) -> Result<Fields> {
+        let value = serde_json::to_value(self)
+            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
+        let mut fields = Fields::default();
+        // In the order of the user's eye, which JSON objects of the library do not keep.
+        for name in MEMBERS {
+            if let Some(value) = value.get(name) {
+                fields.set(name, value)?;
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The dictionary.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where names and lengths do not pair.
+    pub fn dictionary(&self) -> Result<Contigs> {
+        if self.chromosomes.len() != self.contigs.lengths.len() {
+            return Err(Error::corrupt("the manifest has not one length per chromosome"));
+        }
+        let mut list: Vec<Contig> = self
+            .chromosomes
+            .iter()
+            .zip(&self.contigs.lengths)
+            .map(|(name, &length)| Contig { name: name.clone(), length, md5: None })
+            .collect();
+        for (ordinal, md5) in &self.contigs.md5 {
+            if let Some(contig) = list.get_mut(*ordinal as usize) {
+                contig.md5 = Some(md5.clone());
+            }
+        }
+        Contigs::new(list)
+    }
+
+    /// The counts of `samtools idxstats`.
+    pub fn contig_counts(&self) -> ContigCounts {
+        let mut counts = vec![[0; 2]; self.chromosomes.len()];
+        for &(ordinal, mapped, unmapped) in &self.contigs.reads {
+            if let Some(count) = counts.get_mut(ordinal as usize) {
+                *count = [mapped, unmapped];
+            }
+        }
+        ContigCounts::from_parts(counts, self.contigs.unplaced_reads)
+    }
+
+    /// The counts of `samtools flagstat`.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where one is missing.
+    pub fn flagstat(&self) -> Result<Flagstat> {
+        let named = self.statistics.iter().map(|(name, &count)| (name.as_str(), count));
+        Flagstat::from_named(named.filter(|(name, _)| *name != BASES))
+    }
+}
+
+/// What a manifest calls an effort.
+pub fn level_name(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Fast => "fast",
+        Effort::Default => "default",
+        Effort::Archive => "archive",
+    }
+}
+
+/// The statistic that counts bases of reads.
+pub const BASES: &str = "bases";
+
+/// The text of a header object.
+///
+/// # Errors
+///
+/// [`Corrupt`](crate::error::ErrorKind::Corrupt) where it is no zstd frame, or its text passes 2 GiB.
+pub fn unpack_header(object: &[u8]) -> Result<Vec<u8>> {
+    let failed = |error| Error::corrupt("decompressing the header").caused_by(error);
+    let mut text = Vec::new();
+    let decoder = zstd::stream::read::Decoder::new(object).map_err(failed)?;
+    decoder.take(MAX_HEADER + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_HEADER {
+        return Err(Error::corrupt("the header is longer than BAM allows"));
+    }
+    Ok(text)
+}
+
+/// BAM's limit of header text.
+const MAX_HEADER: u64 = i32::MAX as u64;
+
+/// The one assembly that the header's `@SQ` lines name in `AS`.
+pub fn assembly_of(header: &Header) -> Option<String> {
+    let text = String::from_utf8_lossy(header.text());
+    let mut names: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("@SQ\t"))
+        .flat_map(|line| line.split('\t').filter_map(|field| field.strip_prefix("AS:")))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    match names[..] {
+        [name] => Some(name.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,370 @@
+//! Making a dataset from alignments: read, order, cut, encode, put, index, commit.
+//!
+//! Nothing is visible before the commit. Chunks are encoded on several threads and uploaded while
+//! later ones are read; what is held in memory is bounded by blocks in flight, the chunk being
+//! gathered, and the chunks on their way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::chunk::{Chunk, ChunkBuilder, EncodedBlock};
+use super::index::{self, ChunkRef};
+use super::manifest::{self, ContigFields, Details};
+use super::order::{Ordering, Sections};
+use super::partition::Section;
+use crate::codec::Effort;
+use crate::dataset::{
+    Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Operation, Transaction,
+    TransactionId, folders,
+};
+use crate::error::{Error, Result};
+use crate::pipeline::{Progress, ordered_by_weight};
+use crate::records::alignments::stats::{ContigCounts, Flagstat};
+use crate::records::alignments::{Header, Source};
+use crate::store::{Store, Uploader};
+
+/// Bytes of chunks that may be on their way to the store.
+const UPLOADS_IN_FLIGHT: usize = 96 << 20;
+/// Bytes of records that may be between reader and encoder.
+const RECORDS_IN_FLIGHT: usize = 64 << 20;
+/// Folder of chunks with several contigs; no contig's own folder begins with `_`.
+const SEVERAL_CONTIGS: &str = "_contigs";
+/// Folder of chunks with reads that have no contig.
+const UNPLACED: &str = "_unplaced";
+
+/// How a dataset is made.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    /// Bases per window.
+    pub chunk_size: u64,
+    /// How hard to compress.
+    pub effort: Effort,
+    /// The sample's name, instead of the header's.
+    pub sample: Option<String>,
+    /// Threads that encode.
+    pub threads: usize,
+    /// How records out of order are sorted.
+    pub ordering: Ordering,
+    /// Replace the content of an existing dataset by a new version.
+    pub overwrite: bool,
+    /// Read everything back and compare it with the input before the commit.
+    pub verify: bool,
+    /// Encode everything and write nothing.
+    pub dry_run: bool,
+    /// The time of the commit, in RFC 3339.
+    pub created: String,
+    /// The transaction, from randomness.
+    pub transaction: TransactionId,
+    /// What the dataset is made from.
+    pub input: InputInfo,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// How many reads.
+    pub reads: u64,
+    /// Bytes of all reads as BAM has them before compression.
+    pub record_bytes: u64,
+    /// How many chunks.
+    pub chunks: u64,
+    /// How many blocks they have.
+    pub blocks: u64,
+    /// Bytes of all chunks.
+    pub chunk_bytes: u64,
+    /// Bytes of all objects of the dataset, manifests included.
+    pub total_bytes: u64,
+    /// How many objects, manifests included: one PUT each.
+    pub objects: u64,
+    /// Whether the records had to be put in order.
+    pub reordered: bool,
+    /// Whether everything was read back and compared.
+    pub verified: bool,
+    /// The version of the dataset; 0 for a dry run.
+    pub dataset_version: u64,
+}
+
+/// Makes a dataset at `store` of all records of `source`.
+///
+/// # Errors
+///
+/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set, before
+/// anything is read; what the source and the store report; [`Corrupt`](crate::error::ErrorKind::Corrupt) where
+/// verification finds a difference. Then nothing is visible, and what was uploaded is deleted as far
+/// as the store lets.
+pub fn write(
+    source: &mut dyn Source,
+    store: &Store,
+    options: &WriteOptions,
+    progress: &Arc<Progress>,
+) -> Result<Summary> {
+    let may_exist = options.overwrite || options.dry_run;
+    let transaction = Transaction::for_output(store, may_exist, options.transaction)?;
+    let header = source.header().clone();
+    let written = Writer::new(store, &transaction, &header, options, progress)
+        .and_then(|writer| writer.run(source));
+    let (draft, mut summary) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            transaction.abandon();
+            return Err(error);
+        }
+    };
+    if options.dry_run {
+        return Ok(summary);
+    }
+    let dataset = transaction.commit(draft)?;
+    summary.dataset_version = dataset.manifest().dataset_version;
+    Ok(summary)
+}
+
+/// One block, encoded, with what was counted of it.
+struct Encoded {
+    block: EncodedBlock,
+    ends_chunk: bool,
+    flagstat: Flagstat,
+    contigs: ContigCounts,
+    bases: u64,
+}
+
+/// The state of a conversion on the side where blocks come out in order.
+struct Writer<'a> {
+    store: &'a Store,
+    transaction: &'a Transaction,
+    header: &'a Header,
+    options: &'a WriteOptions,
+    progress: &'a Arc<Progress>,
+    uploader: Uploader,
+    folders: Vec<String>,
+    chunk: ChunkBuilder,
+    last_stem: (String, u32),
+    last_window: Option<(u32, u64)>,
+    unplaced_reads: u64,
+    chunks: Vec<ChunkEntry>,
+    index: index::Builder,
+    flagstat: Flagstat,
+    contigs: ContigCounts,
+    bases: u64,
+    summary: Summary,
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        store: &'a Store,
+        transaction: &'a Transaction,
+        header: &'a Header,
+        options: &'a WriteOptions,
+        progress: &'a Arc<Progress>,
+    ) -> Result<Self> {
+        let names: Vec<&str> = header.contigs().iter().map(|contig| contig.name.as_str()).collect();
+        Ok(Self {
+            store,
+            transaction,
+            header,
+            options,
+            progress,
+            uploader: Uploader::new(store.clone(), UPLOADS_IN_FLIGHT).count_into(progress.clone()),
+            folders: folders(&names, &[]),
+            chunk: ChunkBuilder::default(),
+            last_stem: Default::default(),
+            last_window: None,
+            unplaced_reads: 0,
+            chunks: Vec::new(),
+            index: index::Builder::default(),
+            flagstat: Flagstat::default(),
+            contigs: ContigCounts::new(names.len()),
+            bases: 0,
+            summary: Summary::default(),
+        })
+    }
+
+    /// Converts everything up to the commit.
+    fn run(mut self, source: &mut dyn Source) -> Result<(Draft, Summary)> {
+        let options = self.options;
+        let mut sections =
+            Sections::new(source, options.chunk_size, &options.ordering, self.progress)?;
+        self.summary.reordered = sections.reordered;
+        // Sorted records have been counted while they were read.
+        let counts_here = !sections.counted;
+        let progress = self.progress.clone();
+        let contig_count = self.header.contigs().len();
+        ordered_by_weight(
+            options.threads,
+            RECORDS_IN_FLIGHT,
+            |section: &Section| section.batch.byte_len(),
+            || sections.next(),
+            |section| encode(section, contig_count, options.effort),
+            |encoded| {
+                if counts_here {
+                    progress.add_items(u64::from(encoded.block.entry().records));
+                }
+                self.take(encoded)
+            },
+        )?;
+        self.finish()
+    }
+
+    /// Adds the next block.
+    fn take(&mut self, encoded: Encoded) -> Result<()> {
+        let entry = encoded.block.entry();
+        self.summary.reads += u64::from(entry.records);
+        self.summary.record_bytes += entry.raw_bytes;
+        self.summary.blocks += 1;
+        self.flagstat.merge(&encoded.flagstat);
+        self.contigs.merge(&encoded.contigs);
+        self.bases += encoded.bases;
+        self.chunk.push(encoded.block);
+        if encoded.ends_chunk { self.close_chunk() } else { Ok(()) }
+    }
+
+    /// Uploads the gathered blocks as a chunk.
+    fn close_chunk(&mut self) -> Result<()> {
+        let Chunk { bytes, blocks } = std::mem::take(&mut self.chunk).finish()?;
+        let reads: u64 = blocks.iter().map(|block| u64::from(block.records)).sum();
+        let (folder, stem) = self.place_of(&blocks, reads)?;
+        let path = self.transaction.path(&folder, &stem, "bin")?;
+        let mut entry = ChunkEntry::new(&path, &bytes, Counts::from([("reads".to_owned(), reads)]));
+        let mut digest = Sha256::new();
+        blocks.iter().for_each(|block| digest.update(block.digest));
+        entry.digest = Some(Checksum::from_bytes(digest.finalize().into()));
+        let chunk = ChunkRef {
+            path,
+            size: bytes.len() as u64,
+            checksum: *entry.checksum.as_bytes(),
+            blocks,
+        };
+        self.index.push(&chunk)?;
+        self.summary.chunks += 1;
+        self.summary.chunk_bytes += entry.size_bytes;
+        self.chunks.push(entry);
+        self.put(&chunk.path, bytes)
+    }
+
+    fn put(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.summary.objects += 1;
+        self.summary.total_bytes += bytes.len() as u64;
+        if self.options.dry_run {
+            return Ok(());
+        }
+        self.uploader.put(path, Bytes::from(bytes))
+    }
+
+    fn put_object(&mut self, kind: &str, path: String, bytes: Vec<u8>) -> Result<ObjectRef> {
+        let (size_bytes, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
+        self.put(&path, bytes)?;
+        Ok(ObjectRef { kind: kind.to_owned(), path, size_bytes, checksum })
+    }
+
+    /// Folder and stem of the name of a chunk: the windows that its reads start in.
+    fn place_of(
+        &mut self,
+        blocks: &[super::directory::BlockEntry],
+        reads: u64,
+    ) -> Result<(String, String)> {
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+            return Err(Error::internal("a chunk without a block"));
+        };
+        let (first, last) = (first.extent.first, last.extent.last);
+        let (folder, from, to) = match (first.contig(), last.contig()) {
+            (Some(contig), Some(end)) if contig == end => {
+                let window = self.options.chunk_size.max(1);
+                let start = u64::try_from(first.position()).unwrap_or(0);
+                let last = u64::try_from(last.position()).unwrap_or(0);
+                let is_split = self.last_window == Some((contig.0, start / window));
+                let from = if is_split { start } else { start / window * window };
+                self.last_window = Some((contig.0, last / window));
+                (self.folders[contig.0 as usize].clone(), from, (last / window + 1) * window)
+            }
+            (None, _) => {
+                let from = self.unplaced_reads;
+                self.unplaced_reads += reads;
+                (UNPLACED.to_owned(), from, self.unplaced_reads)
+            }
+            (Some(contig), end) => {
+                let end = end.map_or(self.folders.len() as u64, |end| u64::from(end.0) + 1);
+                (SEVERAL_CONTIGS.to_owned(), u64::from(contig.0), end)
+            }
+        };
+        let stem = format!("chunk_{from:010}-{to:010}");
+        let full = format!("{folder}/{stem}");
+        // Many reads at one position can fill several chunks, which would have one name.
+        let repeats = if self.last_stem.0 == full { self.last_stem.1 + 1 } else { 0 };
+        self.last_stem = (full, repeats);
+        Ok((folder, if repeats == 0 { stem } else { format!("{stem}-{repeats}") }))
+    }
+
+    /// Uploads header and index, verifies, and drafts the manifest.
+    fn finish(mut self) -> Result<(Draft, Summary)> {
+        if !self.chunk.is_empty() {
+            self.close_chunk()?;
+        }
+        let mut objects = Vec::new();
+        let header = zstd::bulk::compress(self.header.text(), 19)
+            .map_err(|error| Error::internal("compressing the header").caused_by(error))?;
+        let path = self.transaction.path("", "_header", "sam.zst")?;
+        objects.push(self.put_object(manifest::HEADER_KIND, path, header)?);
+
+        let (mut root, pages) = std::mem::take(&mut self.index).finish()?;
+        if let Some(pages) = pages {
+            let path = self.transaction.path("_index", "spatial", "idx")?;
+            root.path = Some(path.clone());
+            objects.push(self.put_object(manifest::INDEX_KIND, path, pages)?);
+        }
+        let uploader = std::mem::replace(&mut self.uploader, Uploader::new(self.store.clone(), 0));
+        uploader.finish()?;
+        if self.options.verify && !self.options.dry_run {
+            super::verify::read_back(self.store, &self.chunks, self.options.threads)?;
+            self.summary.verified = true;
+        }
+        let details = self.details(root);
+        let draft = Draft {
+            format: manifest::FORMAT.to_owned(),
+            version: manifest::VERSION.to_owned(),
+            // A create over a base is recorded as an overwrite.
+            operation: Operation::Create,
+            keep_chunks: false,
+            created: self.options.created.clone(),
+            inputs: vec![self.options.input.clone()],
+            fields: details.to_fields()?,
+            objects,
+            chunks: std::mem::take(&mut self.chunks),
+            required_features: Vec::new(),
+        };
+        Ok((draft, self.summary))
+    }
+
+    fn details(&self, index: index::Root) -> Details {
+        let contigs = self.header.contigs();
+        let mut statistics: BTreeMap<String, u64> = self.flagstat.to_named().into_iter().collect();
+        statistics.insert(manifest::BASES.to_owned(), self.bases);
+        Details {
+            sample: self.options.sample.clone().or_else(|| self.header.sample().map(str::to_owned)),
+            reference: manifest::assembly_of(self.header),
+            chromosomes: contigs.iter().map(|contig| contig.name.clone()).collect(),
+            chunk_size: self.options.chunk_size,
+            compression: manifest::COMPRESSION.to_owned(),
+            level: manifest::level_name(self.options.effort).to_owned(),
+            read_count: self.summary.reads,
+            contigs: ContigFields::new(contigs, &self.contigs),
+            statistics,
+            keeps_input_order: self.summary.reordered,
+            index,
+        }
+    }
+}
+
+/// Encodes a section and counts what is in it.
+fn encode(section: Section, contig_count: usize, effort: Effort) -> Result<Encoded> {
+    let (mut flagstat, mut contigs) = (Flagstat::default(), ContigCounts::new(contig_count));
+    let mut bases = 0;
+    for record in section.batch.iter() {
+        flagstat.add(&record);
+        contigs.add(&record);
+        bases += record.sequence_len() as u64;
+    }
+    let block = EncodedBlock::new(&section.batch, &section.ordinals, effort)?;
+    Ok(Encoded { block, ends_chunk: section.ends_chunk, flagstat, contigs, bases })
+}

@@ -1,0 +1,80 @@
+//! The runtime behind the synchronous interface, and results that are still under way.
+
+use std::{
+    future::Future,
+    sync::{OnceLock, mpsc},
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::AbortHandle,
+};
+
+use crate::error::{Error, Result};
+
+/// One runtime for the process, so that all stores share threads and connections.
+fn runtime() -> Result<&'static Runtime> {
+    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
+    RUNTIME
+        .get_or_init(|| {
+            // Fails when the program installed a provider before us, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            Builder::new_multi_thread().worker_threads(2).thread_name("store").enable_all().build()
+        })
+        .as_ref()
+        .map_err(|e| Error::store(format!("cannot start the threads for input and output: {e}")))
+}
+
+/// A result that is being fetched in the background. Dropping it cancels the work.
+#[derive(Debug)]
+#[must_use = "dropping it cancels the requests"]
+pub struct Pending<T> {
+    receiver: mpsc::Receiver<Result<T>>,
+    task: Option<AbortHandle>,
+}
+
+impl<T> Pending<T> {
+    /// Waits for the result.
+    pub fn wait(self) -> Result<T> {
+        self.receiver
+            .recv()
+            .unwrap_or_else(|_| Err(Error::internal("a background request died unfinished")))
+    }
+
+    /// Whether the work is still going on; a result may be waiting when it is not.
+    pub(super) fn is_running(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// A result that is known already.
+    pub fn ready(result: Result<T>) -> Self {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // The receiver is alive: it is returned below.
+        let _ = sender.send(result);
+        Self { receiver, task: None }
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+/// Starts `work` in the background.
+pub(super) fn start<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Pending<T> {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return Pending::ready(Err(error)),
+    };
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let task = runtime.spawn(async move {
+        // Nobody waits for a cancelled result.
+        let _ = sender.send(work.await);
+    });
+    Pending { receiver, task: Some(task.abort_handle()) }
+}

@@ -1,0 +1,217 @@
+//! Writing, deleting and listing objects.
+
+use std::{path::Path as FilePath, sync::atomic::Ordering::Relaxed, time::SystemTime};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+
+use super::{
+    Inner, Store,
+    failure::{Failure, Reason},
+    runtime::start,
+    validate_key,
+};
+use crate::error::{Error, Result};
+
+/// What became of [`Store::create`].
+#[derive(Debug)]
+pub enum Creation {
+    /// This call created the object.
+    Created,
+    /// The store says that the object exists. It may be that an earlier try of this very call,
+    /// whose answer was lost, created it: read the object to find out.
+    Existed,
+    /// The answer was lost or proves nothing; the object may exist now, or later.
+    Unknown(Error),
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its key, relative to the store.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written, by the store's clock.
+    pub modified: SystemTime,
+}
+
+impl Store {
+    /// Writes an object unless one of that name exists, atomically.
+    ///
+    /// # Errors
+    ///
+    /// Only when it is certain that nothing was written, as when access is denied; any doubt is
+    /// [`Creation::Unknown`].
+    pub fn create(&self, key: &str, bytes: Bytes) -> Result<Creation> {
+        let inner = self.0.clone();
+        let key = key.to_owned();
+        start(async move {
+            match inner.send(&key, bytes, PutMode::Create).await {
+                Ok(()) => Ok(Creation::Created),
+                Err(failure) => match failure.reason {
+                    Reason::Exists => Ok(Creation::Existed),
+                    Reason::Unknown => Ok(Creation::Unknown(failure.error)),
+                    _ => Err(failure.error),
+                },
+            }
+        })
+        .wait()
+    }
+
+    /// Writes an object, replacing any of that name.
+    pub fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        let inner = self.0.clone();
+        let key = key.to_owned();
+        start(async move {
+            inner.send(&key, bytes, PutMode::Overwrite).await.map_err(|failure| failure.error)
+        })
+        .wait()
+    }
+
+    /// Deletes objects; those that do not exist are deleted already. On local disk, folders that
+    /// this empties are removed, too.
+    pub fn delete(&self, keys: &[String]) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let inner = self.0.clone();
+        let keys = keys.to_vec();
+        start(async move {
+            let client = inner.writable()?;
+            let paths = keys.iter().map(|key| inner.path(key)).collect::<Result<Vec<_>>>()?;
+            let ticket = inner.meter.start();
+            let _permit = inner.permit().await?;
+            let mut answers = client.delete_stream(stream::iter(paths.into_iter().map(Ok)).boxed());
+            let mut outcome = Ok(());
+            while let Some(answer) = answers.next().await {
+                if let Err(cause) = answer {
+                    let failure = Failure::new(&cause, &inner.name_of(""));
+                    if failure.reason != Reason::Missing && outcome.is_ok() {
+                        outcome = Err(failure.error);
+                    }
+                }
+            }
+            drop(answers);
+            inner.meter.end(ticket, 0, 0);
+            for key in &keys {
+                tracing::debug!(object = inner.name_of(key), "DELETE");
+                inner.remove_empty_folders(key);
+            }
+            outcome
+        })
+        .wait()
+    }
+
+    /// The objects whose keys begin with the folder `folder`, or all for `""`, ordered by key.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) on a web server, which cannot list.
+    pub fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>> {
+        let inner = self.0.clone();
+        let folder = folder.trim_end_matches('/').to_owned();
+        start(async move {
+            if !folder.is_empty() {
+                validate_key(&folder)?;
+            }
+            if inner.backend.write.is_none() {
+                return Err(Error::unsupported("a web server cannot list its objects")
+                    .help("address the bucket by its own scheme, such as s3://")
+                    .at(inner.name_of("")));
+            }
+            let path = inner.path_below(&folder)?;
+            let ticket = inner.meter.start();
+            let _permit = inner.permit().await?;
+            let answer: Result<Vec<_>, _> =
+                inner.backend.read.list(Some(&path)).try_collect().await;
+            inner.meter.end(ticket, 0, 0);
+            tracing::debug!(folder = inner.name_of(&folder), "LIST");
+            let listed = match answer {
+                Ok(listed) => listed,
+                Err(cause) => {
+                    let failure = Failure::new(&cause, &inner.name_of(&folder));
+                    match failure.reason {
+                        Reason::Missing => Vec::new(),
+                        _ => return Err(failure.error),
+                    }
+                }
+            };
+            let root = inner.path_below("")?;
+            let mut objects: Vec<ObjectInfo> = listed
+                .into_iter()
+                .filter_map(|meta| {
+                    let parts: Vec<_> = meta.location.prefix_match(&root)?.collect();
+                    let key = parts.iter().map(|p| p.as_ref()).collect::<Vec<_>>().join("/");
+                    let modified = meta.last_modified.into();
+                    (!key.is_empty()).then_some(ObjectInfo { key, size: meta.size, modified })
+                })
+                .collect();
+            objects.sort_by(|a, b| a.key.cmp(&b.key));
+            Ok(objects)
+        })
+        .wait()
+    }
+}
+
+impl Inner {
+    fn writable(&self) -> Result<&dyn ObjectStore> {
+        self.backend.write.as_deref().ok_or_else(|| {
+            Error::usage("a web server can be read from only")
+                .help("write to a folder or a bucket: PATH, s3://, r2://, gs:// or az://")
+                .at(self.name_of(""))
+        })
+    }
+
+    /// One PUT.
+    pub(super) async fn send(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<(), Failure> {
+        let path = self.path(key).map_err(Failure::refused)?;
+        let client = self.writable().map_err(Failure::refused)?;
+        let ticket = self.meter.start();
+        let _permit = self.permit().await.map_err(Failure::refused)?;
+        self.note_new_folder();
+        let length = bytes.len();
+        let create = matches!(mode, PutMode::Create);
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let answer = client.put_opts(&path, PutPayload::from(bytes), options).await;
+        self.meter.end(ticket, 0, length);
+        tracing::debug!(object = self.name_of(key), bytes = length, create, "PUT");
+        answer.map(drop).map_err(|cause| {
+            let mut failure = Failure::new(&cause, &self.name_of(key));
+            if failure.reason == Reason::Missing {
+                failure.error = Error::not_found("the bucket to write to does not exist")
+                    .help("create it first, or check its name and the endpoint")
+                    .at(self.name_of(key));
+            }
+            failure
+        })
+    }
+
+    fn note_new_folder(&self) {
+        if let Some(folder) = &self.folder
+            && !self.made_folder.load(Relaxed)
+            && !folder.exists()
+        {
+            self.made_folder.store(true, Relaxed);
+        }
+    }
+
+    /// Removes the folders that held `key` and are empty now: those below the root, and the root
+    /// itself if this store created it.
+    fn remove_empty_folders(&self, key: &str) {
+        let Some(root) = &self.folder else { return };
+        let mut folder = FilePath::new(key).parent();
+        while let Some(below) = folder {
+            let is_root = below.as_os_str().is_empty();
+            if is_root && !self.made_folder.load(Relaxed) {
+                return;
+            }
+            // Fails for a folder that is not empty, which ends the walk.
+            if std::fs::remove_dir(root.join(below)).is_err() {
+                return;
+            }
+            folder = below.parent();
+        }
+    }
+}

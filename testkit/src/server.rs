@@ -1,0 +1,362 @@
+//! What both test servers share: a loopback listener, a log of every request, added latency and
+//! faults on demand.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{self, Poll},
+    time::{Duration, Instant},
+};
+
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body, Bytes, Frame, Incoming, SizeHint},
+    header,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+/// An error of a handler; it cuts the connection.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+/// The body of an answer.
+pub type BoxBody = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
+
+/// A request as the server saw it.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// `GET`, `HEAD`, `PUT`, …
+    pub method: String,
+    /// The path, without the query.
+    pub path: String,
+    /// The `Range` header.
+    pub range: Option<String>,
+    /// The status answered; 0 while there is none, or when the reply was lost on purpose.
+    pub status: u16,
+    /// Bytes of the body handed to the connection so far.
+    pub bytes: u64,
+    /// When the request had arrived.
+    pub start: Instant,
+    /// When the last byte of the answer was handed to the connection: a request that depends on
+    /// the answer cannot start earlier.
+    pub end: Option<Instant>,
+}
+
+/// What to do to a request instead of answering it properly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Do what is asked, then cut the connection without an answer.
+    LoseReply,
+    /// Do nothing, and answer with this status.
+    Answer(u16),
+    /// Cut the connection after this many bytes of the answer's body.
+    CutBody(u64),
+}
+
+struct Rule {
+    method: String,
+    path: String,
+    fault: Fault,
+    times: u32,
+}
+
+/// The controls of a running server.
+#[derive(Default)]
+pub struct Control {
+    log: Mutex<Vec<Logged>>,
+    rules: Mutex<Vec<Rule>>,
+    latency: Mutex<Duration>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Control {
+    /// Every request since the start or the last [`Self::clear_log`], in order of arrival.
+    pub fn log(&self) -> Vec<Logged> {
+        lock(&self.log).clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_log(&self) {
+        lock(&self.log).clear();
+    }
+
+    /// Waits so long before every answer.
+    pub fn set_latency(&self, latency: Duration) {
+        *lock(&self.latency) = latency;
+    }
+
+    /// Applies `fault` to the next `times` requests with this method whose path contains `path`.
+    pub fn fail(&self, method: &str, path: &str, fault: Fault, times: u32) {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        lock(&self.rules).push(Rule { method, path, fault, times });
+    }
+
+    /// Bytes of bodies sent since the log was cleared.
+    pub fn bytes_sent(&self) -> u64 {
+        lock(&self.log).iter().map(|request| request.bytes).sum()
+    }
+
+    /// The longest chain of requests each of which began after the one before had been answered.
+    pub fn dependent_round_trips(&self) -> u64 {
+        dependent_round_trips(&lock(&self.log))
+    }
+
+    fn take_fault(&self, method: &str, path: &str) -> Option<Fault> {
+        let mut rules = lock(&self.rules);
+        let rule = rules.iter_mut().find(|rule| {
+            rule.times > 0 && rule.method == method && path.contains(rule.path.as_str())
+        })?;
+        rule.times -= 1;
+        Some(rule.fault)
+    }
+
+    fn turn(&self, path: &str) -> Arc<tokio::sync::Mutex<()>> {
+        lock(&self.turns).entry(path.to_owned()).or_default().clone()
+    }
+}
+
+/// As [`Control::dependent_round_trips`], of a given log.
+pub fn dependent_round_trips(log: &[Logged]) -> u64 {
+    let mut order: Vec<&Logged> = log.iter().collect();
+    order.sort_by_key(|request| request.start);
+    let mut depths: Vec<u64> = Vec::with_capacity(order.len());
+    for (i, request) in order.iter().enumerate() {
+        let before = order[..i].iter().zip(&depths);
+        let ended = before.filter(|(earlier, _)| earlier.end.is_some_and(|e| e <= request.start));
+        depths.push(1 + ended.map(|(_, &depth)| depth).max().unwrap_or(0));
+    }
+    depths.into_iter().max().unwrap_or(0)
+}
+
+/// A listener on loopback and the threads that serve it; dropping it ends the server.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) control: Arc<Control>,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Serves `handle` on `port` of loopback, or on any free port for 0.
+pub(crate) fn listen<H, F>(port: u16, handle: H) -> std::io::Result<Listener>
+where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response<BoxBody>, BoxError>> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("test-server")
+        .enable_all()
+        .build()?;
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", port)))?;
+    let address = listener.local_addr()?;
+    let control = Arc::new(Control::default());
+    let shared = control.clone();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Without it, an answer in two writes waits for the client's delayed acknowledgement.
+            let _ = stream.set_nodelay(true);
+            let (handle, control) = (handle.clone(), shared.clone());
+            let service =
+                service_fn(move |request| serve(control.clone(), handle.clone(), request));
+            tokio::spawn(async move {
+                // A connection that breaks concerns its client only.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Ok(Listener { address, control, runtime: Some(runtime) })
+}
+
+async fn serve<H, F>(
+    control: Arc<Control>,
+    handle: H,
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody>, BoxError>
+where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<BoxBody>, BoxError>>,
+{
+    let start = Instant::now();
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let range = header(header::RANGE).map(str::to_owned);
+    let conditional = header(header::IF_NONE_MATCH).is_some() && method == "PUT";
+    let index = {
+        let mut log = lock(&control.log);
+        log.push(Logged {
+            method: method.clone(),
+            path: path.clone(),
+            range,
+            status: 0,
+            bytes: 0,
+            start,
+            end: None,
+        });
+        log.len() - 1
+    };
+    let entry = Entry { control: control.clone(), index, start };
+
+    let latency = *lock(&control.latency);
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let fault = control.take_fault(&method, &path);
+    let answer = match fault {
+        Some(Fault::Answer(status)) => {
+            let mut answer = Response::new(text("a fault was asked for"));
+            *answer.status_mut() = StatusCode::from_u16(status)?;
+            answer
+        }
+        _ if conditional => {
+            // The S3 server checks and then renames, so that two creators could both win.
+            let turn = control.turn(&path);
+            let _turn = turn.lock().await;
+            handle(request).await?
+        }
+        _ => handle(request).await?,
+    };
+    if fault == Some(Fault::LoseReply) {
+        entry.update(|logged| logged.end = Some(Instant::now()));
+        return Err("the reply was lost on purpose".into());
+    }
+    let status = answer.status().as_u16();
+    let empty = method == "HEAD" || answer.body().size_hint().exact() == Some(0);
+    entry.update(|logged| {
+        logged.status = status;
+        logged.end = empty.then(Instant::now);
+    });
+    let cut = match fault {
+        Some(Fault::CutBody(after)) => Some(after),
+        _ => None,
+    };
+    Ok(answer.map(|body| BoxBody::new(LoggedBody { body, entry, cut })))
+}
+
+/// A body that is known already.
+pub(crate) fn text(text: &'static str) -> BoxBody {
+    use http_body_util::BodyExt;
+    BoxBody::new(
+        http_body_util::Full::new(Bytes::from_static(text.as_bytes())).map_err(|e| match e {}),
+    )
+}
+
+/// The place of a request in the log, which may have been cleared since.
+struct Entry {
+    control: Arc<Control>,
+    index: usize,
+    start: Instant,
+}
+
+impl Entry {
+    fn update(&self, change: impl FnOnce(&mut Logged)) {
+        let mut log = lock(&self.control.log);
+        if let Some(logged) = log.get_mut(self.index).filter(|logged| logged.start == self.start) {
+            change(logged);
+        }
+    }
+}
+
+/// Counts what is sent, and cuts it short on request.
+struct LoggedBody {
+    body: BoxBody,
+    entry: Entry,
+    cut: Option<u64>,
+}
+
+impl Body for LoggedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.cut == Some(0) {
+            return Poll::Ready(Some(Err("cut on purpose".into())));
+        }
+        let frame = task::ready!(Pin::new(&mut self.body).poll_frame(context));
+        let frame = match (frame, self.cut) {
+            (Some(Ok(frame)), Some(left)) => match frame.into_data() {
+                Ok(mut data) => {
+                    data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    self.cut = Some(left - data.len() as u64);
+                    Some(Ok(Frame::data(data)))
+                }
+                Err(frame) => Some(Ok(frame)),
+            },
+            (frame, _) => frame,
+        };
+        let sent = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
+            _ => 0,
+        };
+        let ended = frame.is_none() || self.body.is_end_stream();
+        self.entry.update(|logged| {
+            logged.bytes += sent;
+            if ended && logged.end.is_none() {
+                logged.end = Some(Instant::now());
+            }
+        });
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.cut != Some(0) && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for LoggedBody {
+    fn drop(&mut self) {
+        self.entry.update(|logged| {
+            logged.end.get_or_insert_with(Instant::now);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_round_trips_follow_from_times() {
+        let zero = Instant::now();
+        let at = |ms| zero + Duration::from_millis(ms);
+        let request = |start, end| Logged {
+            method: "GET".into(),
+            path: "/".into(),
+            range: None,
+            status: 200,
+            bytes: 0,
+            start: at(start),
+            end: Some(at(end)),
+        };
+        assert_eq!(dependent_round_trips(&[]), 0);
+        let parallel = [request(0, 10), request(1, 11), request(2, 12)];
+        assert_eq!(dependent_round_trips(&parallel), 1);
+        let chained = [request(0, 10), request(1, 30), request(11, 20), request(21, 30)];
+        assert_eq!(dependent_round_trips(&chained), 3);
+    }
+}
