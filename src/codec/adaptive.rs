@@ -198,7 +198,7 @@ fn learn(counter: &mut Counter, bit: bool) {
     let p = i64::from(*counter >> 10);
     let target = if bit { (1 << 22) - 1 } else { 0 };
     let rate = i64::from(RATES[(n & LIMIT) as usize]);
-    let p = p + ((target - p) * rate >> 16);
+    let p = p + (((target - p) * rate) >> 16);
     *counter = (p as u32) << 10 | (n + 1).min(LIMIT);
 }
 

@@ -58,7 +58,8 @@ pub fn encode_as(data: &[u8], nature: Nature, effort: Effort) -> Coded {
         };
         best.offer(Codec::Zstd, zstd::encode(data, level));
     }
-    if effort == Effort::Archive {
+    // Symbols have models of their own where such time is well spent: see `quality`.
+    if effort == Effort::Archive && nature != Nature::Symbols {
         best.offer(Codec::Order2, order2::encode(data));
     }
     best.coded.unwrap_or_else(|| Coded { codec: Codec::Raw, bytes: data.to_vec() })

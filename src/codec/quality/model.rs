@@ -41,7 +41,7 @@ impl<'t> Model<'t> {
         let mut wander = 0u32;
         let mut sum = 0u32;
         for (position, rank) in (0u32..).zip(ranks.iter_mut()) {
-            let mean = if position == 0 { 0 } else { sum / position };
+            let mean = sum.checked_div(position).unwrap_or(0);
             let highest = q2.max(q3);
             let contexts = [
                 q1 | (selector << 8),
