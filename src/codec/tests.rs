@@ -57,10 +57,9 @@ proptest! {
 
     #[test]
     fn test_decode_never_panics(number in 0u8..9, bytes: Vec<u8>, raw_len in 0usize..10_000) {
-        if let Ok(codec) = Codec::from_u8(number) {
-            if let Ok(raw) = decode(codec, &bytes, raw_len) {
-                prop_assert_eq!(raw.len(), raw_len);
-            }
+        let raw = Codec::from_u8(number).and_then(|codec| decode(codec, &bytes, raw_len));
+        if let Ok(raw) = raw {
+            prop_assert_eq!(raw.len(), raw_len);
         }
     }
 }
