@@ -140,6 +140,11 @@ fn main() {
         for symbols in [4, 8, 40] {
             measure(&format!("{symbols} qualities"), &qualities(symbols, 1_500_000, symbols));
         }
+        let mut random = Random(7);
+        let independent: Vec<u8> = (0..1_500_000)
+            .map(|_| (random.next().trailing_zeros() * 8) as u8 | (random.below(8) as u8))
+            .collect();
+        measure("independent bytes", &independent);
         measure_names("Illumina names", &illumina_names(100_000, 1));
         return;
     }

@@ -91,6 +91,11 @@ impl<'a> Decoder<'a> {
         self.code = self.code << 8 | u32::from(byte);
     }
 
+    /// Whether more bytes were asked for than there are: the rest would be made up.
+    pub(super) fn is_past_end(&self) -> bool {
+        self.missing > 0
+    }
+
     /// Checks that all bytes were used, and no more.
     pub(super) fn finish(self) -> Result<()> {
         if self.missing > 0 || !self.rest.is_empty() { Err(cut_off()) } else { Ok(()) }
@@ -119,7 +124,7 @@ impl BitCoder for Decoder<'_> {
 /// 65536 / (1 + e^-x) for x = -12, -11.5 … 12: the logistic function in steps of one half.
 const LOGISTIC: [u32; 49] = [
     0, 1, 1, 2, 3, 5, 8, 13, 22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812,
-    11974, 17625, 24743, 32768, 40793, 47911, 53562, 57724, 60565, 62428, 63615, 64357, 64816,
+    11955, 17625, 24743, 32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816,
     65097, 65269, 65374, 65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535,
     65535, 65536,
 ];
@@ -193,7 +198,7 @@ fn learn(counter: &mut Counter, bit: bool) {
     let p = i64::from(*counter >> 10);
     let target = if bit { (1 << 22) - 1 } else { 0 };
     let rate = i64::from(RATES[(n & LIMIT) as usize]);
-    let p = p + ((target - p) * rate >> 16);
+    let p = p + (((target - p) * rate) >> 16);
     *counter = (p as u32) << 10 | (n + 1).min(LIMIT);
 }
 

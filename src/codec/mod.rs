@@ -20,6 +20,8 @@ mod choose;
 pub mod cursor;
 mod entropy;
 pub mod names;
+mod order2;
+mod planes;
 pub mod quality;
 mod rans;
 pub mod varint;
@@ -57,6 +59,10 @@ pub enum Codec {
     Quality = 4,
     /// One byte value, repeated.
     Constant = 5,
+    /// Numbers, the bytes of each place coded apart.
+    Planes = 6,
+    /// Any bytes, by an adaptive model.
+    Order2 = 7,
 }
 
 impl Codec {
@@ -72,6 +78,8 @@ impl Codec {
             3 => Self::Names,
             4 => Self::Quality,
             5 => Self::Constant,
+            6 => Self::Planes,
+            7 => Self::Order2,
             _ => {
                 return Err(Error::unsupported("unknown codec of a stream")
                     .found(number)
@@ -108,6 +116,8 @@ pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
         },
         Codec::Zstd => zstd::decode(bytes, raw_len),
         Codec::Rans => rans::decode(bytes, raw_len),
+        Codec::Planes => planes::decode(bytes, raw_len),
+        Codec::Order2 => order2::decode(bytes, raw_len),
         Codec::Names => names::decode_list(bytes, raw_len),
         Codec::Quality => {
             Err(Error::corrupt("a stream other than qualities is coded with their model"))

@@ -7,7 +7,7 @@ use super::tree::Tree;
 /// Contexts of a symbol.
 const CONTEXTS: usize = 6;
 /// Slots of each context's table, as a power of two.
-const SLOTS_LOG: [u32; CONTEXTS] = [12, 13, 15, 13, 14, 14];
+const SLOTS_LOG: [u32; CONTEXTS] = [9, 11, 12, 11, 12, 12];
 const RATE: f32 = 0.004;
 
 /// Predicts the qualities of one block, read after read.
@@ -41,7 +41,7 @@ impl<'t> Model<'t> {
         let mut wander = 0u32;
         let mut sum = 0u32;
         for (position, rank) in (0u32..).zip(ranks.iter_mut()) {
-            let mean = if position == 0 { 0 } else { sum / position };
+            let mean = sum.checked_div(position).unwrap_or(0);
             let highest = q2.max(q3);
             let contexts = [
                 q1 | (selector << 8),
@@ -53,8 +53,8 @@ impl<'t> Model<'t> {
             ];
             *rank = self.code_rank(coder, *rank, contexts);
             let q = u32::from(*rank);
-            wander += q.abs_diff(q1);
-            sum += q;
+            wander = wander.saturating_add(q.abs_diff(q1));
+            sum = sum.saturating_add(q);
             (q3, q2, q1) = (q2, q1, q);
         }
     }

@@ -33,7 +33,7 @@ impl EncoderSymbol {
             return Self { limit, reciprocal: u32::MAX, bias, complement, reciprocal_shift: 32 };
         }
         let log = (frequency - 1).ilog2() + 1;
-        let reciprocal = ((1u64 << (log + 31)) + u64::from(frequency) - 1) / u64::from(frequency);
+        let reciprocal = (1u64 << (log + 31)).div_ceil(u64::from(frequency));
         Self {
             limit,
             reciprocal: reciprocal as u32,
@@ -151,7 +151,7 @@ impl Source {
                 return Err(Error::corrupt("rANS state is out of range"));
             }
         }
-        if bytes.len() % 2 != 0 {
+        if !bytes.len().is_multiple_of(2) {
             return Err(Error::corrupt("rANS words end in half a word"));
         }
         let len = bytes.len() / 2;
