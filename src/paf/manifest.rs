@@ -45,7 +45,8 @@ pub struct Details {
     pub read_count: u64,
     /// More about contigs.
     pub contigs: ContigFields,
-    /// Counts that add up when datasets are joined: those of `flagstat`, and `bases`.
+    /// Counts that add up when datasets are joined: those of `flagstat`, `bases` and
+    /// `chunk_bytes`.
     pub statistics: BTreeMap<String, u64>,
     /// Whether the order of the input, which was another, is kept.
     pub keeps_input_order: bool,
@@ -162,6 +163,11 @@ impl Details {
         Contigs::new(list)
     }
 
+    /// Bytes of all chunks.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.statistics.get(CHUNK_BYTES).copied().unwrap_or(0)
+    }
+
     /// The counts of `samtools idxstats`.
     pub fn contig_counts(&self) -> ContigCounts {
         let mut counts = vec![[0; 2]; self.chromosomes.len()];
@@ -180,7 +186,7 @@ impl Details {
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where one is missing.
     pub fn flagstat(&self) -> Result<Flagstat> {
         let named = self.statistics.iter().map(|(name, &count)| (name.as_str(), count));
-        Flagstat::from_named(named.filter(|(name, _)| *name != BASES))
+        Flagstat::from_named(named.filter(|(name, _)| ![BASES, CHUNK_BYTES].contains(name)))
     }
 }
 
@@ -198,6 +204,9 @@ pub const READS: &str = "reads";
 
 /// The statistic that counts bases of reads.
 pub const BASES: &str = "bases";
+
+/// The statistic that counts bytes of chunks.
+pub const CHUNK_BYTES: &str = "chunk_bytes";
 
 /// The text of a header object.
 ///

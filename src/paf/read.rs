@@ -94,6 +94,8 @@ pub struct QueryStats {
     pub bytes_fetched: u64,
     /// Bytes of the streams that were decoded.
     pub bytes_used: u64,
+    /// Bytes of all chunks of the dataset.
+    pub bytes_total: u64,
 }
 
 /// A dataset opened for reading some places.
@@ -280,6 +282,7 @@ impl Reader {
             blocks: tasks.len() as u64,
             blocks_total: index.blocks(),
             bytes_used: tasks.iter().map(|task| task.wanted_bytes(fields)).sum(),
+            bytes_total: self.plan.details.chunk_bytes(),
             ..QueryStats::default()
         };
         self.start_scan(fields, query.threads).run(

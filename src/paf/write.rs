@@ -75,9 +75,9 @@ pub struct Summary {
     pub blocks: u64,
     /// Bytes of all chunks.
     pub chunk_bytes: u64,
-    /// Bytes of all objects of the dataset, manifests included.
+    /// Bytes of all objects but the manifest and its copy.
     pub total_bytes: u64,
-    /// How many objects, manifests included: one PUT each.
+    /// How many objects, the manifest and its copy included: one PUT each.
     pub objects: u64,
     /// Whether the records had to be put in order.
     pub reordered: bool,
@@ -334,6 +334,7 @@ impl<'a> Writer<'a> {
             chunks: std::mem::take(&mut self.chunks),
             required_features: Vec::new(),
         };
+        self.summary.objects += 2;
         Ok((draft, self.summary))
     }
 
@@ -341,6 +342,7 @@ impl<'a> Writer<'a> {
         let contigs = self.header.contigs();
         let mut statistics: BTreeMap<String, u64> = self.flagstat.to_named().into_iter().collect();
         statistics.insert(manifest::BASES.to_owned(), self.bases);
+        statistics.insert(manifest::CHUNK_BYTES.to_owned(), self.summary.chunk_bytes);
         Details {
             sample: self.options.sample.clone().or_else(|| self.header.sample().map(str::to_owned)),
             reference: manifest::assembly_of(self.header),

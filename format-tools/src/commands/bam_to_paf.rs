@@ -58,7 +58,7 @@ pub(crate) struct BamToPaf {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_possible_values = true)]
     level: Level,
 
-    /// Name of the sample [default: SM of the first @RG line]
+    /// Name of the sample [default: SM of the @RG lines, if they agree]
     #[arg(long, value_name = "NAME")]
     sample: Option<String>,
 
@@ -188,7 +188,7 @@ impl BamToPaf {
             units::duration(seconds),
         );
         if self.dry_run {
-            text += &format!("\n{} PUT requests, the manifests' two included", written.objects + 2);
+            text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
         }
         if written.reordered {
             text += "\nthe reads were sorted by coordinate; their order in the input is kept, see \

@@ -209,8 +209,9 @@ impl PafQuery {
 /// What a query cost, for people.
 fn report_stats(stats: &QueryStats) -> String {
     format!(
-        "{} reads of {} decoded; {} of {} blocks in {} of {} chunks; \
-         {} fetched ({} used) by {} requests in {} dependent round trips",
+        "{} reads of {} decoded, from {} of {} blocks in {} of {} chunks\n\
+         fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
+         {} of it were used",
         units::count(stats.records),
         units::count(stats.records_decoded),
         units::count(stats.blocks),
@@ -218,8 +219,10 @@ fn report_stats(stats: &QueryStats) -> String {
         units::count(stats.chunks),
         units::count(stats.chunks_total),
         units::bytes(stats.bytes_fetched),
-        units::bytes(stats.bytes_used),
+        units::percent(stats.bytes_fetched, stats.bytes_total),
+        units::bytes(stats.bytes_total),
         stats.requests,
         stats.round_trips,
+        units::bytes(stats.bytes_used),
     )
 }

@@ -197,7 +197,7 @@ pub(super) fn decode(
     }
     let mut bases = Bases { codes: Vec::with_capacity(wanted as usize), ends: Vec::new() };
     let mut differing = vec![0; core.len()];
-    for index in 0..core.len() {
+    for (index, differing) in differing.iter_mut().enumerate() {
         let start = bases.codes.len();
         let length = core.length[index] as usize;
         if !core.is_aligned(index) {
@@ -211,7 +211,7 @@ pub(super) fn decode(
             read[read_at..read_at + len].copy_from_slice(&reference.codes[offset..offset + len]);
         });
         let count: u32 = counts.number()?;
-        differing[index] = count;
+        *differing = count;
         if count > 0 {
             substitute_all(core, index, count, &mut gaps, &mut symbols, read)?;
         }

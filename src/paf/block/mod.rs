@@ -104,7 +104,7 @@ pub fn encode(batch: &RecordBatch, ordinals: &[u64], effort: Effort) -> Result<V
     let flags: Vec<u16> = records.iter().map(|record| record.flags()).collect();
     let reads = QualityReads::of(&present, &core, &flags);
     Ok(out
-        .into_iter()
+        .into_streams()
         .map(|(series, raw)| {
             let Coded { codec, bytes } = code(series, &raw, &reads, effort);
             CodedStream { series, codec, raw_len: raw.len(), bytes }
@@ -168,7 +168,7 @@ fn code(series: Series, raw: &[u8], reads: &QualityReads, effort: Effort) -> Cod
                 _ => coded,
             }
         }
-        _ => codec::encode_as(raw, Nature::Bytes, effort),
+        _ => codec::encode_as(raw, tags::nature_of(series), effort),
     }
 }
 
@@ -439,10 +439,8 @@ impl Assembly<'_> {
         match self.sequence {
             Some(sequence) => {
                 sequence.bases.pack(index, out);
-                if nibble != 0 {
-                    if let Some(last) = out.last_mut() {
-                        *last |= nibble;
-                    }
+                if let Some(last) = out.last_mut().filter(|_| nibble != 0) {
+                    *last |= nibble;
                 }
             }
             None if self.needs.qualities => {

@@ -137,7 +137,7 @@ impl StreamsOut {
     }
 
     /// All streams that hold anything, in order of series.
-    pub fn into_iter(self) -> impl Iterator<Item = (Series, Vec<u8>)> {
+    pub fn into_streams(self) -> impl Iterator<Item = (Series, Vec<u8>)> {
         self.0.into_iter()
     }
 }

@@ -12,9 +12,9 @@ use super::md;
 use super::reference::Reference;
 use super::series::{self, Series, StreamsIn, StreamsOut, TAG_DERIVED, TAG_EXTRA, TAG_VALUES};
 use super::text::{TextReader, TextWriter};
-use crate::codec::Effort;
 use crate::codec::cursor::Cursor;
 use crate::codec::varint;
+use crate::codec::{Effort, Nature};
 use crate::error::{Error, Result};
 use crate::records::alignments::fields::TagNames;
 use crate::records::alignments::record::CIGAR_LETTERS;
@@ -101,6 +101,19 @@ fn width_of(kind: u8) -> Option<usize> {
         b's' | b'S' => Some(2),
         b'i' | b'I' | b'f' => Some(4),
         _ => None,
+    }
+}
+
+/// What is known of a stream of tag values: numbers of fixed width are stored as they are.
+pub(super) fn nature_of(series: Series) -> Nature {
+    let kind = series.tag[2];
+    match width_of(kind & !ARRAY) {
+        Some(width)
+            if series.id == TAG_VALUES && width > 1 && (kind & ARRAY != 0 || kind == b'f') =>
+        {
+            Nature::Numbers(width as u8)
+        }
+        _ => Nature::Bytes,
     }
 }
 
