@@ -69,7 +69,7 @@ fn test_query_with_inline_index_takes_two_trips() {
 
 #[test]
 fn test_query_with_index_object_takes_three_trips() {
-    check_queries(450_000, 3);
+    check_queries(1_000_000, 3);
 }
 
 #[test]

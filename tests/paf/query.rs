@@ -3,6 +3,7 @@
 use genomic_objects::genome::Target;
 use genomic_objects::paf::selection::Selection;
 use genomic_objects::records::alignments::sam;
+use genomic_objects::records::alignments::sink::{self, Format};
 
 use super::*;
 
@@ -63,9 +64,12 @@ fn test_regions_give_what_a_scan_gives() {
         convert(open_file(&path).unwrap().as_mut(), &store, &options).unwrap();
         let header = open_file(&path).unwrap().header().clone();
         let all = query(&store, &Places::default()).unwrap();
+        // In the dataset's order, so that reads at one place come in the same order in both.
         let bam = tempfile::NamedTempFile::with_suffix(".bam").unwrap();
-        let sorted = ["sort".as_ref(), "-o".as_ref(), bam.path().as_os_str(), path.as_os_str()];
-        oracle::run(sorted).unwrap();
+        let out = Box::new(bam.reopen().unwrap());
+        let mut sink = sink::create(Format::Bam, out, &header, 1).unwrap();
+        sink.write(&all).unwrap();
+        sink.finish().unwrap();
         oracle::run(["index".as_ref(), bam.path().as_os_str()]).unwrap();
 
         let mut choices = Choices(1);
@@ -87,11 +91,7 @@ fn test_regions_give_what_a_scan_gives() {
             if number % 12 == 0 {
                 let view = ["view".as_ref(), bam.path().as_os_str(), region.as_ref()];
                 let view = oracle::run(view).unwrap();
-                assert_eq!(
-                    String::from_utf8_lossy(&text(&found, &header)),
-                    String::from_utf8_lossy(&view),
-                    "{name} {region}"
-                );
+                assert!(text(&found, &header) == view, "{name} {region}: not what samtools finds");
             }
         }
     }
@@ -133,6 +133,6 @@ fn test_mates_come_as_samtools_fetches_them() {
             .unwrap();
         let view = ["view".as_ref(), "-P".as_ref(), path.as_os_str(), region.as_ref()];
         let view = oracle::run(view).unwrap();
-        assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&view), "{region}");
+        assert!(out == view, "{region}: not what samtools finds");
     }
 }
