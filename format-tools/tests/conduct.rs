@@ -69,7 +69,7 @@ fn test_closed_pipe_is_success() {
 
 #[test]
 fn test_reader_that_leaves_early_stops_the_program_without_a_word() {
-    let mut child = format_tools(["simulate", "--reads", "300M"])
+    let mut child = format_tools(["simulate", "--reads", "200M"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -87,13 +87,13 @@ fn test_interrupted_program_dies_of_the_signal_and_leaves_no_file() {
 
     let folder = tempfile::tempdir().expect("a folder");
     let files = || std::fs::read_dir(folder.path()).expect("the folder").count();
-    let mut child = format_tools(["simulate", "--reads", "300M", "-o", "x.bam"])
+    let mut child = format_tools(["simulate", "--reads", "200M", "-o", "x.bam"])
         .current_dir(folder.path())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
     while files() == 0 {
-        assert!(child.try_wait().expect("its state").is_none(), "the program ended by itself");
+        assert!(child.try_wait().expect("a child").is_none(), "the program ended by itself");
         std::thread::yield_now();
     }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
@@ -104,7 +104,7 @@ fn test_interrupted_program_dies_of_the_signal_and_leaves_no_file() {
 
 #[test]
 fn test_progress_is_json_lines_when_asked() {
-    let mut child = format_tools(["simulate", "--reads", "300M", "--progress", "json"])
+    let mut child = format_tools(["simulate", "--reads", "200M", "--progress", "json"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

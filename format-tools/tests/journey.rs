@@ -12,32 +12,29 @@ use serde_json::Value;
 use support::{format_tools, run, stderr, stdout, stdout_of};
 use tempfile::TempDir;
 
+/// What `simulate --reads 20k --seed 3` makes: 20,000 reads, and some secondary and supplementary
+/// alignments of them.
+const READS: u64 = 20_169;
+
 /// A folder with `x.bam` of some simulated reads and the dataset `x.paf` made of it.
-struct Fixture {
-    folder: TempDir,
-    reads: u64,
-}
+struct Fixture(TempDir);
 
 impl Fixture {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut fixture = Self { folder, reads: 0 };
+        let fixture = Self(tempfile::tempdir().expect("a folder"));
         let make = ["simulate", "--reads", "20k", "--seed", "3", "--coverage", "1", "-o", "x.bam"];
         fixture.ok(&make);
-        let summary = fixture.json(&["bam-to-paf", "--json", "x.bam", "x.paf"]);
-        // Split reads have more than one record.
-        fixture.reads = summary["summary"]["reads"].as_u64().expect("a count");
-        assert!((20_000..21_000).contains(&fixture.reads), "{summary}");
+        fixture.ok(&["bam-to-paf", "x.bam", "x.paf"]);
         fixture
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.0.path().join(name)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = format_tools(arguments);
-        command.current_dir(self.folder.path());
+        command.current_dir(self.0.path());
         command
     }
 
@@ -58,16 +55,6 @@ impl Fixture {
     fn json(&self, arguments: &[&str]) -> Value {
         let text = self.ok(arguments);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
-    }
-
-    /// As [`json`](Self::json) for a value on each line.
-    fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
-        self.ok(arguments).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
-    }
-
-    /// What `paf-query -c` prints for all reads.
-    fn all(&self) -> String {
-        format!("{}\n", self.reads)
     }
 
     /// Every file below `name` with its size, in order.
@@ -99,13 +86,13 @@ fn test_round_trip_gives_the_same_text() {
     at.ok(&["paf-to-bam", "x.paf", "-o", "back.bam"]);
     at.ok(&["bam-to-paf", "back.bam", "back.paf"]);
     let all = at.ok(&["paf-query", "-h", "x.paf"]);
-    assert_eq!((lines(&all) - lines(&at.ok(&["paf-query", "-H", "x.paf"]))) as u64, at.reads);
+    assert_eq!(lines(&all) - lines(&at.ok(&["paf-query", "-H", "x.paf"])), READS as usize);
     assert_eq!(all, at.ok(&["paf-query", "-h", "back.paf"]));
     assert_eq!(all, at.ok(&["paf-to-bam", "-O", "sam", "x.paf"]));
     // CRAM may hold NM and MD in another order of tags, so counts are compared here.
     at.ok(&["paf-to-bam", "-O", "cram", "x.paf", "-o", "x.cram"]);
     at.ok(&["bam-to-paf", "x.cram", "cram.paf"]);
-    assert_eq!(at.ok(&["paf-query", "-c", "cram.paf"]), at.all());
+    assert_eq!(at.ok(&["paf-query", "-c", "cram.paf"]), format!("{READS}\n"));
 }
 
 #[test]
@@ -117,7 +104,7 @@ fn test_input_may_come_from_standard_input_and_named_options() {
     at.ok(&["bam-to-paf", "--input", "x.bam", "--output", "named.paf", "--parallel", "1"]);
     at.ok(&["bam-to-paf", "x.bam", "-o", "mixed.paf"]);
     for dataset in ["stdin.paf", "named.paf", "mixed.paf"] {
-        assert_eq!(at.ok(&["paf-query", "-c", dataset]), at.all(), "{dataset}");
+        assert_eq!(at.ok(&["paf-query", "-c", dataset]), format!("{READS}\n"), "{dataset}");
     }
 }
 
@@ -139,8 +126,8 @@ fn test_query_narrows_by_region_and_filter() {
     assert_eq!(count(&["-f", "0x10"]) + count(&["-F", "REVERSE"]), all);
     assert_eq!(count(&["-q", "30"]), count(&["-e", "mapq >= 30"]));
     assert!(at.fails(&["paf-query", "x.paf", "chr99"], 2).contains("chr99"));
-    assert!(at.fails(&["paf-query", "x.paf", "-e", "mapq >="], 2).contains("character 8"));
-    assert!(at.fails(&["paf-query", "x.paf", "--max-bytes", "10"], 1).contains("bytes"));
+    assert!(at.fails(&["paf-query", "x.paf", "-e", "mapq >="], 2).contains("expression"));
+    assert!(at.fails(&["paf-query", "x.paf", "--max-bytes", "10"], 2).contains("bytes"));
 }
 
 #[test]
@@ -166,14 +153,13 @@ fn test_query_writes_every_format() {
 fn test_summaries_and_statistics_are_json_when_asked() {
     let at = Fixture::new();
     let summary = at.json(&["bam-to-paf", "--json", "x.bam", "json.paf"]);
-    assert_eq!(summary["summary"]["reads"], at.reads, "{summary}");
-    assert_eq!(at.json(&["info", "--json", "x.paf"])["read_count"], at.reads);
+    assert_eq!(summary["reads"], READS, "{summary}");
+    assert_eq!(at.json(&["info", "--json", "x.paf"])["read_count"], READS);
     let output = at
         .command(&["paf-query", "--json", "--stats", "-c", "x.paf", "chr1:1M-1.1M"])
         .output()
         .expect("it starts");
     let stats: Value = serde_json::from_str(&stderr(&output)).expect("statistics");
-    let stats = &stats["stats"];
     assert!(stats["requests"].as_u64() > Some(0), "{stats}");
     assert!(stats["bytes_fetched"].as_u64() > Some(0), "{stats}");
     assert!(stats["blocks"].as_u64() <= stats["blocks_total"].as_u64(), "{stats}");
@@ -189,14 +175,14 @@ fn test_existing_output_is_refused_unless_overwritten() {
     assert!(message.contains("--overwrite"), "{message}");
     assert_eq!(at.files("x.paf"), before);
     at.ok(&["bam-to-paf", "--overwrite", "--level", "fast", "x.bam", "x.paf"]);
-    assert_eq!(at.json_lines(&["log", "--json", "x.paf"]).len(), 2);
+    assert_eq!(at.json(&["log", "--json", "x.paf"]).as_array().map(Vec::len), Some(2));
 }
 
 #[test]
 fn test_dry_run_writes_nothing() {
     let at = Fixture::new();
     let plan = at.json(&["bam-to-paf", "--dry-run", "--json", "x.bam", "dry.paf"]);
-    assert!(plan["summary"]["objects"].as_u64() > Some(0), "{plan}");
+    assert!(plan["objects"].as_u64() > Some(0), "{plan}");
     assert!(!at.path("dry.paf").exists());
 }
 
@@ -239,7 +225,7 @@ fn test_output_file_appears_whole_or_not_at_all() {
     at.ok(&["paf-query", "-o", "out.sam", "x.paf", "chr1:1M-1.1M"]);
     let text = std::fs::read_to_string(at.path("out.sam")).expect("it");
     assert_eq!(text, at.ok(&["paf-query", "x.paf", "chr1:1M-1.1M"]));
-    let left: Vec<_> = std::fs::read_dir(at.folder.path())
+    let left: Vec<_> = std::fs::read_dir(at.0.path())
         .expect("the folder")
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(".part"))
@@ -255,17 +241,16 @@ fn test_versions_can_be_listed_compared_and_restored() {
     at.ok(&["simulate", "--reads", "1k", "--seed", "4", "-o", "y.bam"]);
     at.ok(&["bam-to-paf", "--overwrite", "y.bam", "x.paf"]);
     let count = |arguments: &[&str]| at.ok(&[&["paf-query", "-c", "x.paf"], arguments].concat());
-    let newest = count(&[]);
-    assert_ne!(newest, at.all());
-    assert_eq!(count(&["--at", "1"]), at.all());
+    assert_eq!(count(&[]), "1007\n");
+    assert_eq!(count(&["--at", "1"]), format!("{READS}\n"));
     at.fails(&["paf-query", "-c", "x.paf", "--at", "9"], 1);
     let changes = at.json(&["diff", "--json", "x.paf", "1", "2"]);
     assert!(changes.is_object(), "{changes}");
     at.ok(&["rollback", "x.paf", "1", "--dry-run"]);
-    assert_eq!(count(&[]), newest);
+    assert_eq!(count(&[]), "1007\n");
     at.ok(&["rollback", "x.paf", "1"]);
-    assert_eq!(count(&[]), at.all());
-    assert_eq!(at.json_lines(&["log", "--json", "x.paf"]).len(), 3);
+    assert_eq!(count(&[]), format!("{READS}\n"));
+    assert_eq!(at.json(&["log", "--json", "x.paf"]).as_array().map(Vec::len), Some(3));
 }
 
 #[test]
@@ -274,8 +259,8 @@ fn test_copy_and_verification_of_a_dataset() {
     at.ok(&["verify", "x.paf"]);
     at.ok(&["cp", "x.paf", "copy.paf"]);
     assert_eq!(at.ok(&["paf-query", "copy.paf"]), at.ok(&["paf-query", "x.paf"]));
-    let objects = at.json_lines(&["files", "--json", "copy.paf"]);
-    assert!(objects.iter().any(|object| object["kind"] == "chunk"), "{objects:?}");
+    let objects = at.json(&["files", "--json", "copy.paf"]);
+    assert!(objects.as_array().is_some_and(|objects| objects.len() > 1), "{objects}");
     let files = at.files("copy.paf");
     let chunk = files.iter().find(|(path, _)| path.to_string_lossy().contains("chunk_"));
     let (chunk, _) = chunk.expect("a chunk");
@@ -313,8 +298,8 @@ fn test_depth_and_statistics_agree_with_the_reads() {
         line.split('\t').skip(1).map(|field| field.parse().expect(line)).collect()
     };
     let sum: u64 = idxstats.lines().map(fields).map(|of| of[1] + of[2]).sum();
-    assert_eq!(sum, at.reads, "{idxstats}");
-    assert!(at.ok(&["flagstat", "x.paf"]).starts_with(&format!("{} + 0 in total", at.reads)));
+    assert_eq!(sum, READS, "{idxstats}");
+    assert!(at.ok(&["flagstat", "x.paf"]).starts_with(&format!("{READS} + 0 in total")));
     let depth = at.ok(&["depth", "x.paf", "chr1:1000001-1001000"]);
     assert!(depth.lines().all(|line| line.starts_with("chr1\t100")), "{depth}");
 }

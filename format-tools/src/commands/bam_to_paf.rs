@@ -197,13 +197,11 @@ impl BamToPaf {
         if written.verified {
             text += "\nverified: everything was read back and compared with the input";
         }
-        let json = json!({
-            "output": output,
-            "dry_run": self.dry_run,
-            "summary": written,
-            "input_bytes": read,
-            "seconds": seconds.as_secs_f64(),
-        });
+        let mut json = json!(written);
+        json["output"] = json!(output);
+        json["dry_run"] = json!(self.dry_run);
+        json["input_bytes"] = json!(read);
+        json["seconds"] = json!(seconds.as_secs_f64());
         Summary { text, json, data_on_stdout: false }
     }
 

@@ -9,7 +9,7 @@ use genomic_objects::error::{Error, Result};
 use genomic_objects::paf;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::environment;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
@@ -136,19 +136,22 @@ impl Files {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
         let files = Dataset::open(&store, self.dataset.version())?.files()?;
-        let mut text = String::new();
-        for file in files {
-            if self.messages.json {
-                let json =
-                    json!({ "path": file.path, "kind": file.kind, "size_bytes": file.size_bytes });
-                text += &format!("{json}\n");
-            } else {
-                let size = file.size_bytes.map_or_else(|| "-".to_owned(), |size| size.to_string());
-                text += &format!("{}\t{}\t{size}\n", file.path, file.kind);
-            }
+        if self.messages.json {
+            let object = |file: &LiveObject| json!({ "path": file.path, "kind": file.kind, "size_bytes": file.size_bytes });
+            return print_array(files.iter().map(object));
         }
-        output::print(&text)
+        let line = |file: &LiveObject| {
+            let size = file.size_bytes.map_or_else(|| "-".to_owned(), |size| size.to_string());
+            format!("{}\t{}\t{size}\n", file.path, file.kind)
+        };
+        output::print(&files.iter().map(line).collect::<String>())
     }
+}
+
+/// Prints a JSON array, an element a line.
+fn print_array(elements: impl Iterator<Item = Value>) -> Result<()> {
+    let lines: Vec<String> = elements.map(|element| element.to_string()).collect();
+    output::print(&format!("[{}]\n", lines.join(",\n")))
 }
 
 impl Verify {
@@ -201,33 +204,32 @@ impl Verify {
 impl Log {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset, &self.stores.options())?;
-        let mut text = String::new();
-        for LogEntry { manifest, kept } in dataset::log(&store)? {
-            let reads = manifest.fields.get("read_count").cloned().unwrap_or_default();
-            let inputs: Vec<&str> =
-                manifest.inputs.iter().map(|input| input.name.as_str()).collect();
-            if self.messages.json {
-                let json = json!({
+        let entries = dataset::log(&store)?;
+        if self.messages.json {
+            return print_array(entries.iter().map(|LogEntry { manifest, kept }| {
+                json!({
                     "dataset_version": manifest.dataset_version,
                     "created": manifest.created,
                     "operation": manifest.operation.to_string(),
-                    "read_count": reads,
-                    "inputs": inputs,
+                    "read_count": manifest.fields.get("read_count"),
+                    "inputs": manifest.inputs,
                     "kept": kept,
-                });
-                text += &format!("{json}\n");
-            } else {
-                let collected = if kept { "" } else { "\t(collected)" };
-                text += &format!(
-                    "{}\t{}\t{}\t{reads} reads\t{}{collected}\n",
-                    manifest.dataset_version,
-                    manifest.created,
-                    manifest.operation,
-                    inputs.join(","),
-                );
-            }
+                })
+            }));
         }
-        output::print(&text)
+        let line = |LogEntry { manifest, kept }: &LogEntry| {
+            let reads = manifest.fields.get("read_count").cloned().unwrap_or_default();
+            let inputs: Vec<&str> = manifest.inputs.iter().map(|i| i.name.as_str()).collect();
+            format!(
+                "{}\t{}\t{}\t{reads} reads\t{}{}\n",
+                manifest.dataset_version,
+                manifest.created,
+                manifest.operation,
+                inputs.join(","),
+                if *kept { "" } else { "\t(collected)" },
+            )
+        };
+        output::print(&entries.iter().map(line).collect::<String>())
     }
 }
 

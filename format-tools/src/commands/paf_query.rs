@@ -163,7 +163,7 @@ impl PafQuery {
         output.finish()?;
         if self.stats {
             let text = report_stats(&stats);
-            let json = json!({ "stats": stats });
+            let json = json!(stats);
             self.messages.summarise(Summary { text, json, data_on_stdout: true })?;
         }
         Ok(())
