@@ -99,6 +99,7 @@ def table(head, rows):
 class Bench:
     def __init__(self, options):
         self.options = options
+        options.bin_dir = options.bin_dir.resolve()
         self.tool = options.bin_dir / "format-tools"
         self.work = options.work
         self.threads = options.threads
@@ -251,7 +252,7 @@ class Bench:
     def regions(self, bam, width):
         """Random regions where there are reads, the same for the same seed."""
         draw = random.Random(self.options.seed)
-        lines = output(["samtools", "idxstats", bam]).decode().splitlines()
+        lines = lines_of(["samtools", "idxstats", bam])
         contigs = [(f[0], int(f[1]), int(f[2])) for f in map(lambda l: l.split("\t"), lines)]
         contigs = [contig for contig in contigs if contig[2] > 0]
         regions = []
@@ -349,8 +350,9 @@ def cpu_model():
     return found.group(1) if found else platform.machine()
 
 
-def first_line(command):
-    return output(command).decode().splitlines()[0]
+def lines_of(command):
+    # samtools writes a name in Latin-1.
+    return output(command).decode(errors="replace").splitlines()
 
 
 def main():
@@ -368,14 +370,14 @@ def main():
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory(prefix="side-by-side-") as temporary:
-        options.work = options.work or Path(temporary)
+        options.work = (options.work or Path(temporary)).resolve()
         options.work.mkdir(parents=True, exist_ok=True)
         bench = Bench(options)
         print("# Measured\n")
         print(f"By `{' '.join(['python3 benches/side_by_side.py', *sys.argv[1:]])}`.\n")
-        print(f"- {first_line([bench.tool, '--version'])}, release build")
-        print(f"- {first_line(['samtools', '--version'])}, "
-              f"{output(['samtools', '--version']).decode().splitlines()[1].strip()}")
+        print(f"- {lines_of([bench.tool, '--version'])[0]}, release build")
+        samtools = [line.strip() for line in lines_of(["samtools", "--version"])[:2]]
+        print(f"- {', '.join(samtools)}")
         print(f"- {cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}\n")
         for name in options.only.split(","):
             getattr(bench, name)()

@@ -84,7 +84,7 @@ pub(crate) fn bytes(number: u64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// `part` of `whole` in percent, where that makes sense: ` (35 %)`.
+/// `part` of `whole` in percent: `16.966 %`; nothing where there is no whole.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return String::new();

@@ -133,7 +133,7 @@ impl Info {
         line("chunks", format!("{} of {} in all", sizes.len(), units::bytes(total)));
         line("blocks", units::count(details.index.blocks()));
         for (bound, chunks) in histogram(&sizes) {
-            line("", format!("{chunks} chunks {bound}"));
+            line("", format!("{chunks} {bound}"));
         }
         output::print(&text)
     }
