@@ -1,4 +1,32 @@
-//! Genomic data formats born for object storage.
+//! Genomic data formats born for object storage: chunked, indexed, versioned.
+//!
+//! Where what is, from the ground up:
+//!
+//! - [`error`]: one error type that says what to do.
+//! - [`genome`]: contigs, intervals, regions, BED.
+//! - [`records`]: alignments as BAM bytes and views; SAM, BAM and CRAM in and out; filters; Arrow, JSON.
+//! - [`store`]: bytes at a path or URL: planned range reads, create-only writes, uploads, metering.
+//! - [`dataset`]: manifests, versions, commits, verification, collection, copies.
+//! - [`codec`]: zstd, rANS, read names, qualities.
+//! - [`pipeline`]: ordered parallel work in bounded memory, sorting beyond memory, progress.
+//! - [`paf`]: alignments in chunks: written, queried, verified.
+//! - [`simulate`]: reads out of a seed.
+//!
+//! ```
+//! use genomic_objects::dataset::At;
+//! use genomic_objects::paf::read::{Places, Query, Reader};
+//! use genomic_objects::store::{Store, StoreOptions};
+//!
+//! fn count(dataset: &str, region: &str) -> genomic_objects::Result<u64> {
+//!     let store = Store::open(dataset, &StoreOptions::default())?;
+//!     let places = Places { regions: vec![region.to_owned()], bed: None };
+//!     let reader = Reader::open(&store, At::Newest, &places)?;
+//!     Ok(reader.query(&Query::default(), |_| Ok(()))?.records)
+//! }
+//! assert!(count("no/such/dataset.paf", "chr1").is_err());
+//! ```
+//!
+//! Calls block; an asynchronous program gives them a thread of their own.
 
 pub mod codec;
 pub mod dataset;

@@ -1,4 +1,13 @@
-//! PAF: alignments in chunks.
+//! PAF: alignments in chunks, for region queries from object storage and lossless return to BAM.
+//!
+//! ```text
+//! write: source → order → partition → chunk (block, directory) → index → dataset commit
+//! read:  dataset open → index pages → selection → scan → records
+//! ```
+//!
+//! `spec/paf.md` is normative for every byte. What holds: a record that goes in comes out to the
+//! last bit, or the call fails; a query misses no record and gives none twice; a flipped byte is an
+//! error that names its object, or changes nothing; equal input and options give equal chunks.
 
 pub mod block;
 pub mod chunk;

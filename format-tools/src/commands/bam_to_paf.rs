@@ -58,7 +58,7 @@ pub(crate) struct BamToPaf {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_possible_values = true)]
     level: Level,
 
-    /// Name of the sample [default: SM of the @RG lines, if they agree]
+    /// Name of the sample (default: SM of the read groups, if they agree)
     #[arg(long, value_name = "NAME")]
     sample: Option<String>,
 
