@@ -1,7 +1,7 @@
 //! Read names: split in tokens, the tokens of one place stored together.
 //!
 //! The idea is that of the name tokeniser of the CRAM 3.1 codecs; the form is our own. Names that
-//! share a template (see [`template`]) make a table whose columns are numbers or texts, and each
+//! share a template (the same words around their numbers) make a table whose columns are numbers or texts, and each
 //! column is coded by itself. Names seen before are given by their distance, names without a
 //! template verbatim. Any bytes are kept exactly.
 
