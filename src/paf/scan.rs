@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::block;
+use super::block::{self, series};
 use super::chunk;
 use super::directory::{BlockEntry, StreamEntry};
 use super::index::ChunkRef;
@@ -35,11 +35,14 @@ impl Task {
         &self.chunk.blocks[self.block]
     }
 
-    /// The byte ranges that `fields` needs, neighbours joined.
-    fn ranges(&self, fields: &Fields) -> Vec<Range<u64>> {
+    /// The byte ranges that `fields` needs, neighbours joined; with all fields, and only then, the
+    /// order of the input can be asked for besides.
+    fn ranges(&self, fields: &Fields, with_ordinals: bool) -> Vec<Range<u64>> {
         let mut ranges: Vec<Range<u64>> = Vec::new();
         for stream in &self.entry().streams {
-            if stream.len == 0 || !block::is_needed(stream.series, fields) {
+            let is_wanted = block::is_needed(stream.series, fields)
+                || (with_ordinals && stream.series == series::ORDINAL);
+            if stream.len == 0 || !is_wanted {
                 continue;
             }
             let end = stream.offset + u64::from(stream.len);
@@ -53,7 +56,7 @@ impl Task {
 
     /// Bytes that `fields` needs of the block.
     pub(super) fn wanted_bytes(&self, fields: &Fields) -> u64 {
-        self.ranges(fields).iter().map(|range| range.end - range.start).sum()
+        self.ranges(fields, false).iter().map(|range| range.end - range.start).sum()
     }
 }
 
@@ -84,7 +87,7 @@ pub(super) struct Ahead {
 impl Ahead {
     /// Asks for the first blocks of `tasks`.
     pub(super) fn start(store: &Store, tasks: &[Task], fields: &Fields) -> Self {
-        let (group, bytes) = start_group(store, fields, &mut tasks.iter().cloned());
+        let (group, bytes) = start_group(store, fields, false, &mut tasks.iter().cloned());
         Self { fields: fields.clone(), group, bytes }
     }
 }
@@ -111,7 +114,7 @@ impl Scan<'_> {
             let batch = chunk::decode_block(fetched.task.entry(), fields, |s| fetched.stream(s))?;
             work(&fetched.task, batch)
         };
-        self.fetch(tasks, decode, sink)
+        self.fetch(false, tasks, decode, sink)
     }
 
     /// As [`run`](Self::run) for whole records, with their numbers in the input.
@@ -129,17 +132,18 @@ impl Scan<'_> {
                 .map(|ordinals| (batch, ordinals))
                 .ok_or_else(|| Error::corrupt("a block does not say the order of its input"))
         };
-        self.fetch(tasks, decode, |(batch, ordinals)| sink(batch, ordinals))
+        self.fetch(true, tasks, decode, |(batch, ordinals)| sink(batch, ordinals))
     }
 
     fn fetch<T: Send>(
         self,
+        with_ordinals: bool,
         tasks: &[Task],
         decode: impl Fn(&Fetched) -> Result<T> + Sync,
         sink: impl FnMut(T) -> Result<()>,
     ) -> Result<()> {
         let Self { store, fields, threads, ahead } = self;
-        let ahead = ahead.filter(|ahead| ahead.fields == *fields);
+        let ahead = ahead.filter(|ahead| ahead.fields == *fields && !with_ordinals);
         let is_ahead = ahead.as_ref().map_or(0, |ahead| ahead.group.len());
         let mut tasks = tasks.iter().skip(is_ahead).cloned().peekable();
         let mut coming: VecDeque<(Vec<Task>, Pending<Vec<Bytes>>)> =
@@ -148,10 +152,10 @@ impl Scan<'_> {
         let source = || {
             while ready.is_empty() {
                 while coming.len() <= GROUPS_AHEAD && tasks.peek().is_some() {
-                    coming.push_back(start_group(store, fields, &mut tasks));
+                    coming.push_back(start_group(store, fields, with_ordinals, &mut tasks));
                 }
                 let Some((group, pending)) = coming.pop_front() else { return Ok(None) };
-                ready.extend(split(group, fields, pending.wait()?));
+                ready.extend(split(group, fields, with_ordinals, pending.wait()?));
             }
             Ok(ready.pop_front())
         };
@@ -170,13 +174,14 @@ impl Scan<'_> {
 fn start_group(
     store: &Store,
     fields: &Fields,
+    with_ordinals: bool,
     tasks: &mut impl Iterator<Item = Task>,
 ) -> (Vec<Task>, Pending<Vec<Bytes>>) {
     let (mut group, mut requests) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     while bytes < GROUP_BYTES {
         let Some(task) = tasks.next() else { break };
-        for range in task.ranges(fields) {
+        for range in task.ranges(fields, with_ordinals) {
             bytes += range.end - range.start;
             requests.push(RangeRequest::new(task.chunk.path.clone(), range));
         }
@@ -186,12 +191,18 @@ fn start_group(
 }
 
 /// Hands what came for a group to its blocks.
-fn split(group: Vec<Task>, fields: &Fields, bytes: Vec<Bytes>) -> Vec<Fetched> {
+fn split(
+    group: Vec<Task>,
+    fields: &Fields,
+    with_ordinals: bool,
+    bytes: Vec<Bytes>,
+) -> Vec<Fetched> {
     let mut bytes = bytes.into_iter();
     group
         .into_iter()
         .map(|task| {
-            let parts = task.ranges(fields).into_iter().zip(bytes.by_ref()).collect();
+            let parts =
+                task.ranges(fields, with_ordinals).into_iter().zip(bytes.by_ref()).collect();
             Fetched { task, parts }
         })
         .collect()

@@ -20,20 +20,17 @@ use crate::store::Store;
 pub fn verify(dataset: &Dataset, threads: usize, progress: Option<&Progress>) -> Result<Report> {
     let details = Details::read(dataset.manifest())?;
     let mut report = dataset::verify(dataset, &check_chunk, threads, progress)?;
-    let mut complain = |path: &str, error: Error| {
-        report.problems.push(Problem { path: path.to_owned(), error });
-    };
     let reads = report.counts.get(READS).copied().unwrap_or(0);
-    if reads != details.read_count {
-        complain(
-            METADATA,
-            Error::corrupt("the chunks have not as many reads as the manifest says")
-                .expected(details.read_count)
-                .found(reads),
-        );
+    // A chunk that cannot be read is a problem of its own.
+    if reads != details.read_count && report.problems.is_empty() {
+        let error = Error::corrupt("the chunks have not as many reads as the manifest says")
+            .expected(details.read_count)
+            .found(reads);
+        report.problems.push(Problem { path: METADATA.to_owned(), error });
     }
     if let Err(error) = check_index(dataset, &details) {
-        complain(details.index.path.as_deref().unwrap_or(METADATA), error);
+        let path = details.index.path.as_deref().unwrap_or(METADATA).to_owned();
+        report.problems.push(Problem { path, error });
     }
     Ok(report)
 }

@@ -1,0 +1,138 @@
+//! Queries find what a scan of all records finds, and what samtools finds.
+
+use genomic_objects::genome::Target;
+use genomic_objects::paf::selection::Selection;
+use genomic_objects::records::alignments::sam;
+use genomic_objects::records::alignments::sink::{self, Format};
+
+use super::*;
+
+/// Files whose reads skip, span and pile up, with windows so small that all of that crosses borders.
+const FILES: [(&str, u64); 9] = [
+    ("CHM1.wgs.chr1_10k-100k", 1_000),
+    ("HCC1395.rnaseq.chr22", 10_000),
+    ("HG002.10x_linked_reads.b37", 1_000_000),
+    ("NA12878.ont.wgs_b37", 5_000),
+    ("HG002.pacbio_hifi.mm_ml.GRCh38", 2_000),
+    ("cigar-64k.ont", 10_000),
+    ("cohort_ceph1463/NA12878_restricted", 1_000),
+    ("deep_coverage", 100),
+    ("NA12878.exome.chr11_chr20_unmapped", 1_000_000),
+];
+
+fn text(batch: &RecordBatch, header: &Header) -> Vec<u8> {
+    let mut out = Vec::new();
+    batch.iter().for_each(|record| sam::write_record(&mut out, &record, header.contigs()));
+    out
+}
+
+/// Regions around where reads start and end, and regions that no read is near.
+fn random_regions(records: &RecordBatch, header: &Header, choices: &mut Choices) -> Vec<String> {
+    let mut all = Vec::new();
+    while all.len() < 500 {
+        let record = records.get(choices.below(records.len() as u64) as usize);
+        let Some(contig) = record.contig().and_then(|id| header.contigs().get(id)) else {
+            all.push("*".to_owned());
+            continue;
+        };
+        let interval = record.interval();
+        let name = &contig.name;
+        let near = match choices.below(3) {
+            0 => interval.start() + 1,
+            1 => interval.end(),
+            _ => interval.start() + choices.below(interval.len() * 2),
+        }
+        .max(1);
+        all.push(match choices.below(12) {
+            0 => name.clone(),
+            1 => format!("{name}:{}", contig.length + choices.below(100)),
+            2..=4 => format!("{name}:{near}-{near}"),
+            5 => format!("{name}:{}-{}", near.saturating_sub(1).max(1), near),
+            _ => format!("{name}:{near}-{}", near + choices.below(20_000)),
+        });
+    }
+    all
+}
+
+#[test]
+fn test_regions_give_what_a_scan_gives() {
+    let Some(data) = data() else { return };
+    for (name, chunk_size) in FILES {
+        let path = data.join(format!("alignments/{name}.bam"));
+        let store = Store::in_memory();
+        let options = WriteOptions { chunk_size, ..options() };
+        convert(open_file(&path).unwrap().as_mut(), &store, &options).unwrap();
+        let header = open_file(&path).unwrap().header().clone();
+        let all = query(&store, &Places::default()).unwrap();
+        // In the dataset's order, so that reads at one place come in the same order in both.
+        let bam = tempfile::NamedTempFile::with_suffix(".bam").unwrap();
+        let out = Box::new(bam.reopen().unwrap());
+        let mut sink = sink::create(Format::Bam, out, &header, 1).unwrap();
+        sink.write(&all).unwrap();
+        sink.finish().unwrap();
+        oracle::run(["index".as_ref(), bam.path().as_os_str()]).unwrap();
+
+        let mut choices = Choices(1);
+        let asked = random_regions(&all, &header, &mut choices);
+        for (number, region) in asked.iter().enumerate() {
+            let target = Target::parse(region, header.contigs()).unwrap();
+            let selection = Selection::of(&[target]);
+            let mut expected = RecordBatch::new();
+            for record in all.iter().filter(|record| selection.accepts(record)) {
+                expected.push(record.bytes()).unwrap();
+            }
+            let found = query(&store, &regions(&[region])).unwrap();
+            assert!(
+                same(&found, &expected),
+                "{name} {region}: {} of {}",
+                found.len(),
+                expected.len()
+            );
+            if number % 12 == 0 {
+                let view = ["view".as_ref(), bam.path().as_os_str(), region.as_ref()];
+                let view = oracle::run(view).unwrap();
+                assert!(text(&found, &header) == view, "{name} {region}: not what samtools finds");
+            }
+        }
+    }
+}
+
+#[test]
+fn test_several_regions_and_bed_give_each_read_once() {
+    let Some(data) = data() else { return };
+    let path = data.join("alignments/CHM1.wgs.chr1_10k-100k.bam");
+    let store = Store::in_memory();
+    let options = WriteOptions { chunk_size: 1_000, ..options() };
+    convert(open_file(&path).unwrap().as_mut(), &store, &options).unwrap();
+    let bed = "1\t19999\t20100\n1\t20050\t20400\n1\t30000\t30000\n1\t40000\t40001\n";
+    let by_bed = Places { regions: vec![], bed: Some(("x.bed".into(), bed.into())) };
+    let found = query(&store, &by_bed).unwrap();
+    let merged = query(&store, &regions(&["1:40001-40001", "1:20000-20400"])).unwrap();
+    assert!(same(&found, &merged));
+    assert!(found.len() > 100);
+}
+
+#[test]
+fn test_mates_come_as_samtools_fetches_them() {
+    let Some(data) = data() else { return };
+    let path = data.join("alignments/cohort_ceph1463/NA12878_restricted.bam");
+    let store = Store::in_memory();
+    convert(open_file(&path).unwrap().as_mut(), &store, &options()).unwrap();
+    let header = open_file(&path).unwrap().header().clone();
+    for region in
+        ["chr4:115928726-115928800", "chr12:71532000-71532100", "chrX:101055000-101055010"]
+    {
+        let reader = Reader::open(&store, At::Newest, &regions(&[region])).unwrap();
+        let mut out = Vec::new();
+        let query = Query { with_mates: true, ..Query::default() };
+        reader
+            .query(&query, |batch| {
+                out.extend_from_slice(&text(batch, &header));
+                Ok(())
+            })
+            .unwrap();
+        let view = ["view".as_ref(), "-P".as_ref(), path.as_os_str(), region.as_ref()];
+        let view = oracle::run(view).unwrap();
+        assert!(out == view, "{region}: not what samtools finds");
+    }
+}
