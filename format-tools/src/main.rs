@@ -4,6 +4,11 @@
 //! pipe early is content, so that is success. The exit code is 0 when done, 1 when something
 //! failed, 2 when the request made no sense.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "brackets in help texts are defaults, not links"
+)]
+
 mod cli;
 mod commands;
 mod environment;
