@@ -26,12 +26,13 @@ impl Bases {
         let mut bases = Self::default();
         bases.codes.reserve(records.iter().map(Record::sequence_len).sum::<usize>() + 1);
         for record in records {
-            let end = bases.codes.len() + record.sequence_len();
-            for byte in record.packed_sequence() {
-                bases.codes.extend_from_slice(&[byte >> 4, byte & 0xf]);
+            let (start, packed) = (bases.codes.len(), record.packed_sequence());
+            bases.codes.resize(start + 2 * packed.len(), 0);
+            for (pair, byte) in bases.codes[start..].chunks_exact_mut(2).zip(packed) {
+                pair.copy_from_slice(&[byte >> 4, byte & 0xf]);
             }
-            bases.codes.truncate(end);
-            bases.ends.push(end);
+            bases.codes.truncate(start + record.sequence_len());
+            bases.ends.push(bases.codes.len());
         }
         bases
     }
@@ -50,6 +51,23 @@ impl Bases {
         out.extend(pairs.map(|pair| pair[0] << 4 | pair[1]));
         out.extend(last);
     }
+}
+
+/// Where two stretches of bases of one length first differ.
+#[inline]
+pub(super) fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    let (mut words_a, mut words_b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let words = words_a.by_ref().zip(words_b.by_ref());
+    for (index, (a, b)) in words.enumerate() {
+        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let difference = word(a) ^ word(b);
+        if difference != 0 {
+            return Some(8 * index + difference.trailing_zeros() as usize / 8);
+        }
+    }
+    let done = a.len() - words_a.remainder().len();
+    let mut tail = words_a.remainder().iter().zip(words_b.remainder());
+    tail.position(|(a, b)| a != b).map(|at| done + at)
 }
 
 /// Calls `visit(read_at, len)` for every run of inserted or clipped bases of an aligned record.
@@ -110,22 +128,16 @@ pub(super) fn encode(
         }
         let mut equal = 0_u64;
         for_each_match(core, index, reference, |reference, offset, read_at, len| {
-            let expected = &reference.codes[offset..offset + len];
-            let actual = &codes[read_at..read_at + len];
-            if expected == actual {
-                equal += len as u64;
-                return;
+            let mut expected = &reference.codes[offset..offset + len];
+            let mut actual = &codes[read_at..read_at + len];
+            while let Some(at) = first_difference(expected, actual) {
+                varint::put(&mut gaps, equal + at as u64);
+                symbols.push(difference(expected[at], actual[at]));
+                equal = 0;
+                *differing += 1;
+                (expected, actual) = (&expected[at + 1..], &actual[at + 1..]);
             }
-            for (&expected, &actual) in expected.iter().zip(actual) {
-                if expected == actual {
-                    equal += 1;
-                } else {
-                    varint::put(&mut gaps, equal);
-                    symbols.push(difference(expected, actual));
-                    equal = 0;
-                    *differing += 1;
-                }
-            }
+            equal += expected.len() as u64;
         });
         varint::put(&mut counts, u64::from(*differing));
         for_each_clip(core, index, |read_at, len| {
