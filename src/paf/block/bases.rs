@@ -1,5 +1,6 @@
 //! Read bases: differences from the block's reference, and what has no reference.
 
+use super::codes::{Bases, first_difference};
 use super::core::Core;
 use super::reference::{Reference, for_each_match, letter_of};
 use super::series::{self, StreamsIn, StreamsOut};
@@ -12,63 +13,6 @@ use crate::records::alignments::Record;
 const DIFF_N: u8 = 3;
 /// Added to a 4-bit code that has no shorter symbol.
 const DIFF_CODE: u8 = 4;
-
-/// The 4-bit base codes of all records, one a byte.
-#[derive(Debug, Default)]
-pub(super) struct Bases {
-    codes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Bases {
-    /// Unpacks the bases of `records`.
-    pub(super) fn unpack(records: &[Record<'_>]) -> Self {
-        let mut bases = Self::default();
-        bases.codes.reserve(records.iter().map(Record::sequence_len).sum::<usize>() + 1);
-        for record in records {
-            let (start, packed) = (bases.codes.len(), record.packed_sequence());
-            bases.codes.resize(start + 2 * packed.len(), 0);
-            for (pair, byte) in bases.codes[start..].chunks_exact_mut(2).zip(packed) {
-                pair.copy_from_slice(&[byte >> 4, byte & 0xf]);
-            }
-            bases.codes.truncate(start + record.sequence_len());
-            bases.ends.push(bases.codes.len());
-        }
-        bases
-    }
-
-    /// The codes of record `index`.
-    #[inline]
-    pub(super) fn of(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.codes[start..self.ends[index]]
-    }
-
-    /// Appends the bases of record `index` to `out`, two to a byte.
-    pub(super) fn pack(&self, index: usize, out: &mut Vec<u8>) {
-        let pairs = self.of(index).chunks_exact(2);
-        let last = pairs.remainder().first().map(|code| code << 4);
-        out.extend(pairs.map(|pair| pair[0] << 4 | pair[1]));
-        out.extend(last);
-    }
-}
-
-/// Where two stretches of bases of one length first differ.
-#[inline]
-pub(super) fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
-    let (mut words_a, mut words_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let words = words_a.by_ref().zip(words_b.by_ref());
-    for (index, (a, b)) in words.enumerate() {
-        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let difference = word(a) ^ word(b);
-        if difference != 0 {
-            return Some(8 * index + difference.trailing_zeros() as usize / 8);
-        }
-    }
-    let done = a.len() - words_a.remainder().len();
-    let mut tail = words_a.remainder().iter().zip(words_b.remainder());
-    tail.position(|(a, b)| a != b).map(|at| done + at)
-}
 
 /// Calls `visit(read_at, len)` for every run of inserted or clipped bases of an aligned record.
 fn for_each_clip(core: &Core, index: usize, mut visit: impl FnMut(usize, usize)) {

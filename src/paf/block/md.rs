@@ -3,7 +3,7 @@
 //! Read one way it tells the reference under a read; written the other way, from reference and read,
 //! it need not be stored.
 
-use super::bases::first_difference;
+use super::codes::first_difference;
 use super::core::Core;
 use super::reference::{Reference, is_covered};
 use crate::records::alignments::record::BASES;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ahash::{HashMap, HashMapExt as _};
 
-use super::bases::Bases;
+use super::codes::Bases;
 use super::core::{Core, long_cigar_is_last};
 use super::mates::Links;
 use super::md;
