@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use genomic_objects::genome::Target;
+use genomic_objects::paf::partition::BLOCK_RECORDS;
 use genomic_objects::paf::selection::Selection;
 use genomic_objects::records::alignments::sam;
 use genomic_objects::records::alignments::sink::{self, Format};
@@ -31,17 +32,22 @@ const ALSO: [&str; 6] = [
     "ecoli_pe_se.cram",
 ];
 
+/// Whether there is an index with one of these suffixes beside a file.
+fn has_index(path: &Path, suffixes: &[&str]) -> bool {
+    suffixes.iter().any(|suffix| {
+        let mut index = path.as_os_str().to_owned();
+        index.push(format!(".{suffix}"));
+        Path::new(&index).exists()
+    })
+}
+
 /// Every indexed file of the corpora, and [`ALSO`].
 fn queried_files(data: &Path) -> Vec<PathBuf> {
     let folder = data.join("alignments");
     let mut files = good_files(data);
     files.retain(|path| {
-        let is_indexed = ["bai", "csi", "crai"].iter().any(|suffix| {
-            let mut index = path.clone().into_os_string();
-            index.push(format!(".{suffix}"));
-            Path::new(&index).exists()
-        });
-        is_indexed || ALSO.iter().any(|name| folder.join(name) == *path)
+        has_index(path, &["bai", "csi", "crai"])
+            || ALSO.iter().any(|name| folder.join(name) == *path)
     });
     files
 }
@@ -52,20 +58,32 @@ fn text(batch: &RecordBatch, header: &Header) -> Vec<u8> {
     out
 }
 
-/// Regions around where reads start and end, and regions that no read is near.
-fn random_regions(records: &RecordBatch, header: &Header, choices: &mut Choices) -> Vec<String> {
+/// Regions around where reads start and end, where windows and blocks do, and where no read is near.
+fn random_regions(
+    records: &RecordBatch,
+    header: &Header,
+    window: u64,
+    choices: &mut Choices,
+) -> Vec<String> {
     let mut all = Vec::new();
     while all.len() < 500 {
-        let record = records.get(choices.below(records.len() as u64) as usize);
+        let mut index = choices.below(records.len() as u64) as usize;
+        if choices.below(8) == 0 {
+            // The first record of a block, or the last.
+            index = index / BLOCK_RECORDS * BLOCK_RECORDS;
+            index = index.saturating_sub(choices.below(2) as usize);
+        }
+        let record = records.get(index);
         let Some(contig) = record.contig().and_then(|id| header.contigs().get(id)) else {
             all.push("*".to_owned());
             continue;
         };
         let interval = record.interval();
         let name = &contig.name;
-        let near = match choices.below(3) {
+        let near = match choices.below(4) {
             0 => interval.start() + 1,
             1 => interval.end(),
+            2 => interval.end() / window * window + choices.below(2),
             _ => interval.start() + choices.below(interval.len() * 2),
         }
         .max(1);
@@ -109,16 +127,23 @@ fn compare_random_regions(path: &Path) {
     convert(open_file(path).unwrap().as_mut(), &store, &options).unwrap();
     let header = open_file(path).unwrap().header().clone();
     let all = query(&store, &Places::default()).unwrap();
-    // In the dataset's order, so that reads at one place come in the same order in both.
-    let bam = tempfile::NamedTempFile::with_suffix(".bam").unwrap();
-    let out = Box::new(bam.reopen().unwrap());
-    let mut sink = sink::create(Format::Bam, out, &header, 1).unwrap();
-    sink.write(&all).unwrap();
-    sink.finish().unwrap();
-    oracle::run(["index".as_ref(), bam.path().as_os_str()]).unwrap();
+    let is_indexed_bam = has_index(path, &["bai", "csi"]);
+    let sorted = tempfile::NamedTempFile::with_suffix(".bam").unwrap();
+    let bam = if is_indexed_bam {
+        path
+    } else {
+        // In the dataset's order, so that reads at one place come in the same order in both.
+        let out = Box::new(sorted.reopen().unwrap());
+        let mut sink = sink::create(Format::Bam, out, &header, 1).unwrap();
+        sink.write(&all).unwrap();
+        sink.finish().unwrap();
+        oracle::run(["index".as_ref(), sorted.path().as_os_str()]).unwrap();
+        sorted.path()
+    };
 
     let mut choices = Choices(1);
-    let asked = random_regions(&all, &header, &mut choices);
+    compare_bed(&store, bam, &header, &all, &mut choices);
+    let asked = random_regions(&all, &header, chunk_size, &mut choices);
     for (number, region) in asked.iter().enumerate() {
         let target = Target::parse(region, header.contigs()).unwrap();
         let selection = Selection::of(&[target]);
@@ -128,12 +153,37 @@ fn compare_random_regions(path: &Path) {
         }
         let found = query(&store, &regions(&[region])).unwrap();
         assert!(same(&found, &expected), "{name} {region}: {} of {}", found.len(), expected.len());
-        if number % 12 == 0 {
-            let view = ["view".as_ref(), bam.path().as_os_str(), region.as_ref()];
+        if is_indexed_bam || number % 12 == 0 {
+            let view = ["view".as_ref(), bam.as_os_str(), region.as_ref()];
             let view = oracle::run(view).unwrap();
             assert!(text(&found, &header) == view, "{name} {region}: not what samtools finds");
         }
     }
+}
+
+/// Compares what a BED file of overlapping intervals finds with `samtools view -L`.
+fn compare_bed(
+    store: &Store,
+    bam: &Path,
+    header: &Header,
+    records: &RecordBatch,
+    choices: &mut Choices,
+) {
+    let mut bed = String::new();
+    for _ in 0..40 {
+        let record = records.get(choices.below(records.len() as u64) as usize);
+        let Some(contig) = record.contig().and_then(|id| header.contigs().get(id)) else {
+            continue;
+        };
+        let start = record.interval().start().saturating_sub(choices.below(200));
+        bed += &format!("{}\t{start}\t{}\n", contig.name, start + 1 + choices.below(1_000));
+    }
+    let file = tempfile::NamedTempFile::with_suffix(".bed").unwrap();
+    std::fs::write(file.path(), &bed).unwrap();
+    let places = Places { regions: vec![], bed: Some(("x.bed".into(), bed)) };
+    let found = text(&query(store, &places).unwrap(), header);
+    let view = ["view".as_ref(), "-L".as_ref(), file.path().as_os_str(), bam.as_os_str()];
+    assert!(found == oracle::run(view).unwrap(), "{}: -L gives other reads", bam.display());
 }
 
 #[test]
