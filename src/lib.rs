@@ -37,5 +37,6 @@ pub mod pipeline;
 pub mod records;
 pub mod simulate;
 pub mod store;
+pub mod vcs;
 
 pub use error::{Error, Result};

@@ -1,0 +1,441 @@
+//! A row group: lines of one contig become columns and residuals, and lines again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
+use sha2::{Digest as _, Sha256};
+
+use super::calls::{CallBlock, CallEncoder, CallView};
+use super::column::{Physical, View};
+use super::index::{MOST_FILTERS, Quality, Spatial};
+use super::schema::Schema;
+use super::sites::{Begun, Place, SiteEncoder, SiteView, fixed};
+use crate::error::{Error, Result};
+
+/// Lines of one contig, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Section {
+    /// The contig, among those of the dataset.
+    pub(super) contig: u32,
+    /// Its name as the lines have it.
+    pub(super) chrom: Vec<u8>,
+    /// The lines, each with its line feed.
+    pub(super) bytes: Vec<u8>,
+    /// Where each line begins; and the end.
+    pub(super) starts: Vec<usize>,
+    /// First and last base of each line, from 1.
+    pub(super) places: Vec<(i64, i64)>,
+    /// Their numbers in the input, where the order is another.
+    pub(super) ordinals: Vec<i64>,
+}
+
+impl Section {
+    /// How many lines.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Adds a line, given without its line feed.
+    pub(super) fn push(&mut self, line: &[u8], first: i64, last: i64, ordinal: Option<i64>) {
+        self.starts.push(self.bytes.len());
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+        self.places.push((first, last));
+        self.ordinals.extend(ordinal);
+    }
+
+    /// Line `row`, without its line feed.
+    pub(super) fn line(&self, row: usize) -> &[u8] {
+        let end = self.starts.get(row + 1).copied().unwrap_or(self.bytes.len());
+        &self.bytes[self.starts[row]..end - 1]
+    }
+}
+
+/// What was not typed of a row group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exceptions {
+    /// Rows of which something is kept as text.
+    pub(super) rows: u64,
+    /// Lines kept whole.
+    pub(super) lines: u64,
+    /// Values of each field of INFO, then those of undeclared keys.
+    pub(super) info: Vec<u64>,
+    /// Values of each field of FORMAT, then those of undeclared keys.
+    pub(super) format: Vec<u64>,
+}
+
+/// A row group in columns.
+pub(super) struct Group {
+    /// Columns of sites, those of few samples included.
+    pub(super) sites: Vec<ArrayRef>,
+    /// Columns of each block of samples.
+    pub(super) blocks: Vec<Vec<ArrayRef>>,
+    /// Residuals of sites, and of each block.
+    pub(super) residuals: Vec<Vec<u8>>,
+    pub(super) spatial: Spatial,
+    pub(super) quality: Quality,
+    /// SHA-256 of the lines, line feeds included.
+    pub(super) digest: [u8; 32],
+    pub(super) exceptions: Exceptions,
+}
+
+impl Group {
+    /// Turns lines into columns, and makes sure that the columns give the lines again: a line that
+    /// they would not is kept whole.
+    pub(super) fn encode(schema: &Schema, section: &Section) -> Result<Self> {
+        let mut whole = BTreeSet::new();
+        loop {
+            let group = Self::encode_with(schema, section, &whole)?;
+            let wrong = group.lines_that_differ(schema, section)?;
+            if wrong.is_empty() {
+                return Ok(group);
+            }
+            let before = whole.len();
+            whole.extend(wrong);
+            if whole.len() == before {
+                return Err(Error::internal("a line kept whole comes back as another"));
+            }
+        }
+    }
+
+    fn encode_with(schema: &Schema, section: &Section, whole: &BTreeSet<usize>) -> Result<Self> {
+        let mut sites = SiteEncoder::new(schema);
+        let mut calls: Vec<CallEncoder<'_>> =
+            schema.blocks().into_iter().map(|samples| CallEncoder::new(schema, samples)).collect();
+        let mut call_rows = 0;
+        for (row, &(position, end)) in section.places.iter().enumerate() {
+            let place = Place { chrom: &section.chrom, position, end };
+            let line = section.line(row);
+            if whole.contains(&row) {
+                sites.push_whole_line(line, &place);
+                calls.iter_mut().for_each(|block| {
+                    block.push(None);
+                });
+                continue;
+            }
+            let before = sites.rows_with_text;
+            let mut cells = sites.push(line, &place);
+            let mut has_text = false;
+            for block in &mut calls {
+                has_text |= block.push(cells.as_mut());
+            }
+            call_rows += u64::from(has_text && sites.rows_with_text == before);
+        }
+        let exceptions = Exceptions {
+            rows: sites.rows_with_text + call_rows,
+            lines: sites.whole_lines,
+            info: sites.text_values.clone(),
+            format: sum(calls.iter().map(|block| block.text_values.as_slice())),
+        };
+        let qual_texts = sites.qual_texts;
+        let (mut columns, streams) = sites.finish()?;
+        let quality = quality_of(schema, &columns, &exceptions, qual_texts);
+        let mut residuals = vec![streams.encode()];
+        if schema.ordinal {
+            columns.push(Arc::new(Int64Array::from_iter_values(section.ordinals.iter().copied())));
+        }
+        let mut blocks = Vec::new();
+        for block in calls {
+            let (arrays, streams) = block.finish()?;
+            residuals.push(streams.encode());
+            if schema.has_blocks() {
+                let mut arrays = arrays;
+                arrays.push(columns[fixed::POS].clone());
+                blocks.push(arrays);
+            } else {
+                columns.extend(arrays);
+            }
+        }
+        let first = section.places.first().map_or(0, |place| place.0);
+        let last = section.places.last().map_or(0, |place| place.0);
+        let reach = section.places.iter().map(|place| place.1).max().unwrap_or(0);
+        Ok(Self {
+            sites: columns,
+            blocks,
+            residuals,
+            spatial: Spatial { rows: section.len() as u32, first, last, reach },
+            quality,
+            digest: Sha256::digest(&section.bytes).into(),
+            exceptions,
+        })
+    }
+
+    fn lines_that_differ(&self, schema: &Schema, section: &Section) -> Result<Vec<usize>> {
+        let rows = section.len();
+        let views = |arrays: &[ArrayRef]| -> Result<Vec<Option<View>>> {
+            arrays.iter().map(|array| View::of(array).map(Some)).collect()
+        };
+        let decoded = Decoded {
+            rows,
+            sites: views(&self.sites)?,
+            residual: SiteView::decode(&self.residuals[0], rows, schema)?,
+            blocks: schema
+                .blocks()
+                .into_iter()
+                .enumerate()
+                .map(|(at, samples)| {
+                    let arrays = match schema.has_blocks() {
+                        true => &self.blocks[at][..],
+                        false => &self.sites[schema.first_sample_column()..],
+                    };
+                    let residual = &self.residuals[at + 1];
+                    Decoded::block(schema, views(arrays)?, residual, rows, samples.len()).map(Some)
+                })
+                .collect::<Result<_>>()?,
+        };
+        let all: Vec<usize> = (0..schema.samples.len()).collect();
+        let mut line = Vec::new();
+        let mut wrong = Vec::new();
+        for row in 0..rows {
+            line.clear();
+            let outcome = decoded.push_line(row, schema, &all, &mut line);
+            if outcome.is_err() || line != section.line(row) {
+                wrong.push(row);
+            }
+        }
+        Ok(wrong)
+    }
+}
+
+fn sum<'a>(lists: impl Iterator<Item = &'a [u64]>) -> Vec<u64> {
+    let mut total: Vec<u64> = Vec::new();
+    for list in lists {
+        total.resize(total.len().max(list.len()), 0);
+        total.iter_mut().zip(list).for_each(|(total, count)| *total += count);
+    }
+    total
+}
+
+/// Ranges of QUAL, FILTER and DP. Values kept as texts could be anything.
+fn quality_of(schema: &Schema, columns: &[ArrayRef], exceptions: &Exceptions, qual_texts: u64) -> Quality {
+    let floats: Vec<Option<f64>> = match columns[fixed::QUAL].as_any() {
+        any if any.is::<Float32Array>() => any
+            .downcast_ref::<Float32Array>()
+            .map(|array| array.iter().map(|value| value.map(f64::from)).collect()),
+        any => any.downcast_ref::<Float64Array>().map(|array| array.iter().collect()),
+    }
+    .unwrap_or_default();
+    let known = floats.iter().flatten().copied();
+    let least = known.clone().fold(f64::INFINITY, f64::min);
+    let greatest = known.fold(f64::NEG_INFINITY, f64::max);
+    let is_open = exceptions.lines > 0 || qual_texts > 0;
+    let qual = if is_open {
+        Some((f64::NEG_INFINITY, f64::INFINITY))
+    } else {
+        (least <= greatest).then_some((least, greatest))
+    };
+    let mut filters = BTreeSet::new();
+    if let Some(array) = columns[fixed::FILTER].as_any().downcast_ref::<StringArray>() {
+        for text in array.iter() {
+            if !filters.contains(text.unwrap_or(".")) {
+                filters.insert(text.unwrap_or(".").to_owned());
+                if filters.len() > MOST_FILTERS {
+                    break;
+                }
+            }
+        }
+    }
+    let few = filters.len() <= MOST_FILTERS && exceptions.lines == 0;
+    let dp = schema.info_index("DP").filter(|&at| !schema.info[at].list);
+    let (dp, dp_missing) = match dp {
+        None => (None, 0),
+        Some(at) => {
+            let array = &columns[fixed::COUNT + at];
+            let values: Option<Vec<i64>> = match schema.info[at].physical {
+                Physical::Int32 => array
+                    .as_any()
+                    .downcast_ref::<Int32Array>()
+                    .map(|array| array.iter().flatten().map(i64::from).collect()),
+                Physical::Int64 => array
+                    .as_any()
+                    .downcast_ref::<Int64Array>()
+                    .map(|array| array.iter().flatten().collect()),
+                _ => None,
+            };
+            let open = exceptions.lines > 0 || exceptions.info[at] > 0 || values.is_none();
+            let values = values.unwrap_or_default();
+            let range = values.iter().min().copied().zip(values.iter().max().copied());
+            let range = if open { Some((i64::MIN, i64::MAX)) } else { range };
+            (range, array.null_count() as u32)
+        }
+    };
+    Quality {
+        qual,
+        qual_missing: columns[fixed::QUAL].null_count() as u32,
+        dp,
+        dp_missing,
+        filters: few.then(|| filters.into_iter().collect()),
+    }
+}
+
+/// Columns and residuals of a row group that were read, as far as they are needed.
+pub(super) struct Decoded {
+    pub(super) rows: usize,
+    /// Columns of sites, in the order of the file.
+    pub(super) sites: Vec<Option<View>>,
+    pub(super) residual: SiteView,
+    /// Blocks of samples, or all samples.
+    pub(super) blocks: Vec<Option<CallBlock>>,
+}
+
+impl Decoded {
+    /// A block of samples.
+    pub(super) fn block(
+        schema: &Schema,
+        columns: Vec<Option<View>>,
+        residual: &[u8],
+        rows: usize,
+        samples: usize,
+    ) -> Result<CallBlock> {
+        let by_row = schema.has_blocks();
+        let fields = schema.format.len() * if by_row { 1 } else { samples };
+        let residual = CallView::decode(residual, rows, samples, fields)?;
+        Ok(CallBlock { columns, residual, by_row, samples })
+    }
+
+    /// Appends line `row`, without its line feed, with the cells of `samples`; FORMAT is left out
+    /// where there are none of them but some in the dataset.
+    pub(super) fn push_line(
+        &self,
+        row: usize,
+        schema: &Schema,
+        samples: &[usize],
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let start = out.len();
+        let (format, carriage_return) =
+            match self.residual.push_row(row, schema, &self.sites, out)? {
+                Begun::Whole => return subset(schema, samples, start, out),
+                Begun::Site { format, carriage_return } => (format, carriage_return),
+            };
+        if let Some(format) = format
+            && (schema.samples.is_empty() || !samples.is_empty())
+        {
+            out.push(b'\t');
+            out.extend_from_slice(format.text());
+            let step = if schema.has_blocks() { schema.block_samples } else { schema.samples.len().max(1) };
+            let mut rest = samples;
+            while let Some(&first) = rest.first() {
+                let block = first / step;
+                let count = rest.iter().take_while(|&&sample| sample / step == block).count();
+                let (here, next) = rest.split_at(count);
+                rest = next;
+                let read = self.blocks.get(block).and_then(Option::as_ref);
+                let read = read.ok_or_else(|| Error::internal("a block of samples was not read"))?;
+                let within = here.iter().map(|sample| sample - block * step);
+                read.push_row(row, schema, format, within, out)?;
+            }
+        }
+        if carriage_return {
+            out.push(b'\r');
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a line that was kept whole down to some samples.
+fn subset(schema: &Schema, samples: &[usize], start: usize, out: &mut Vec<u8>) -> Result<()> {
+    let is_all = samples.len() == schema.samples.len() && samples.iter().copied().eq(0..samples.len());
+    if is_all {
+        return Ok(());
+    }
+    let line = out.split_off(start);
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b'\t').collect();
+    let site = if samples.is_empty() { 8 } else { 9 };
+    out.extend_from_slice(&fields[..fields.len().min(site)].join(&b'\t'));
+    for sample in samples {
+        out.push(b'\t');
+        out.extend_from_slice(fields.get(9 + sample).copied().unwrap_or(b"."));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vcs::infer::{Declarations, Declared, schema};
+
+    fn declared_of(line: &str, kind: &str) -> Option<Declared> {
+        let body = line.strip_prefix("##")?.strip_prefix(kind)?.strip_prefix("=<")?;
+        let get = |key: &str| {
+            let at = body.find(&format!("{key}="))?;
+            body[at + key.len() + 1..].split([',', '>']).next().map(str::to_owned)
+        };
+        Some(Declared { id: get("ID")?, number: get("Number")?, kind: get("Type")?, ..Default::default() })
+    }
+
+    fn corpus_one(path: &std::path::Path) -> Option<(usize, Exceptions, usize, [usize; 3])> {
+        let out = match path.to_str()?.ends_with("bcf") {
+            true => std::process::Command::new("bcftools").args(["view", "--no-version"]).arg(path).output().ok()?.stdout,
+            false => std::process::Command::new("zcat").arg("-f").arg(path).output().ok()?.stdout,
+        };
+        let mut declarations = Declarations::default();
+        let mut sections: Vec<Section> = Vec::new();
+        for line in out.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
+            if line[0] == b'#' {
+                let text = String::from_utf8_lossy(line);
+                declarations.info.extend(declared_of(&text, "INFO"));
+                declarations.format.extend(declared_of(&text, "FORMAT"));
+                if text.starts_with("#CHROM") {
+                    declarations.samples = text.trim_end().split('\t').skip(9).map(str::to_owned).collect();
+                }
+                continue;
+            }
+            let mut f = line.split(|&b| b == b'\t');
+            let chrom = f.next()?.to_vec();
+            let pos: i64 = std::str::from_utf8(f.next()?).ok()?.parse().unwrap_or(0);
+            if sections.last().is_none_or(|s| s.chrom != chrom || s.len() >= 16384 || s.bytes.len() > 32 << 20) {
+                sections.push(Section { chrom, ..Section::default() });
+            }
+            sections.last_mut()?.push(line, pos, pos, None);
+        }
+        let schema = schema(&declarations, sections.first(), false, 64);
+        let mut total = Exceptions::default();
+        let (mut rows, mut exact, mut sizes) = (0, 0, [0; 3]);
+        let kind = crate::vcs::file::Kind::new(schema.site_columns(), Default::default()).ok()?;
+        let blocks: Vec<_> = if schema.has_blocks() { schema.blocks() } else { Vec::new() };
+        let kinds: Vec<_> = blocks.iter().map(|b| crate::vcs::file::Kind::new(schema.block_columns(b.len()), Default::default()).unwrap()).collect();
+        let mut file = crate::vcs::file::FileBuilder::new(&kind).ok()?;
+        let mut files: Vec<_> = kinds.iter().map(|k| crate::vcs::file::FileBuilder::new(k).unwrap()).collect();
+        for section in &sections {
+            let group = Group::encode(&schema, section).unwrap();
+            rows += section.len();
+            total.rows += group.exceptions.rows;
+            total.lines += group.exceptions.lines;
+            total.info = sum([&total.info[..], &group.exceptions.info].into_iter());
+            total.format = sum([&total.format[..], &group.exceptions.format].into_iter());
+            exact += group.residuals.iter().map(Vec::len).sum::<usize>();
+            file.push(kind.encode(&group.sites).unwrap()).unwrap();
+            for ((b, k), f) in group.blocks.iter().zip(&kinds).zip(&mut files) { f.push(k.encode(b).unwrap()).unwrap(); }
+        }
+        sizes[0] = file.finish().unwrap().bytes.len();
+        for f in files { sizes[1] += f.finish().unwrap().bytes.len(); }
+        sizes[2] = exact;
+        let names: Vec<_> = schema.info.iter().map(|f| f.id.as_str()).chain(["?"]).zip(&total.info).filter(|(_, n)| **n > 0).collect();
+        let fnames: Vec<_> = schema.format.iter().map(|f| f.id.as_str()).chain(["?"]).zip(&total.format).filter(|(_, n)| **n > 0).collect();
+        if !names.is_empty() || !fnames.is_empty() { println!("    {names:?} {fnames:?}"); }
+        Some((rows, total, out.len(), sizes))
+    }
+
+    #[test]
+    fn scratch_corpus() {
+        let Ok(root) = std::env::var("GENOMIC_OBJECTS_TEST_DATA") else { return };
+        let mut stack = vec![std::path::PathBuf::from(&root).join("variants"), std::path::PathBuf::from(&root).join("gvcf"), std::path::PathBuf::from(&root).join("annotation")];
+        let mut files = Vec::new();
+        while let Some(dir) = stack.pop() {
+            for e in std::fs::read_dir(dir).unwrap().flatten() {
+                if e.path().is_dir() { stack.push(e.path()); } else { files.push(e.path()); }
+            }
+        }
+        files.sort();
+        for f in files {
+            let n = f.to_string_lossy().into_owned();
+            if ![".vcf", ".vcf.gz", ".bcf"].iter().any(|s| n.ends_with(s)) { continue; }
+            if let Some((rows, t, text, s)) = corpus_one(&f) {
+                let size = std::fs::metadata(&f).unwrap().len();
+                println!("{} rows {rows} exc {} whole {} text {text} file {size} vcs {} = {s:?} ratio {:.2}", f.strip_prefix(&root).unwrap().display(), t.rows, t.lines, s.iter().sum::<usize>(), s.iter().sum::<usize>() as f64 / size as f64);
+            }
+        }
+    }
+}
