@@ -420,13 +420,22 @@ impl CallBlock {
 
     /// The column of a field, among those of this block.
     fn column_of(&self, schema: &Schema, sample: usize, field: usize) -> usize {
-        if !self.by_row {
-            return sample * schema.format.len() + field;
+        match self.by_row {
+            true => block_columns(schema, field).start,
+            false => sample * schema.format.len() + field,
         }
-        match schema.genotype() {
-            Some(genotype) if field > genotype => PLANES.len() + 1 + field - 1,
-            Some(_) => PLANES.len() + 1 + field,
-            None => field,
+    }
+}
+
+/// The columns of a field in the files of a block: several for GT.
+pub(super) fn block_columns(schema: &Schema, field: usize) -> Range<usize> {
+    let planes = PLANES.len() + 1;
+    match schema.genotype() {
+        Some(genotype) if field == genotype => 0..planes,
+        Some(genotype) => {
+            let at = planes + field - usize::from(field > genotype);
+            at..at + 1
         }
+        None => field..field + 1,
     }
 }

@@ -183,7 +183,7 @@ impl FileBuilder {
     /// Writes the metadata.
     pub(super) fn finish(mut self) -> Result<Finished> {
         let metadata = self.0.finish().map_err(failed)?;
-        let bytes = self.0.into_inner().map_err(failed)?;
+        let bytes = std::mem::take(self.0.inner_mut());
         let end = bytes.len().saturating_sub(8);
         let length = bytes.get(end..end + 4).map_or(0, |mut number| number.get_u32_le() as usize);
         let mut checksums = Vec::with_capacity(metadata.num_row_groups());

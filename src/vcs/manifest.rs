@@ -44,8 +44,6 @@ pub struct Details {
     pub block_samples: u64,
     /// Whether the order of the input, which was another, is kept.
     pub keeps_input_order: bool,
-    /// Whether the input's last line ended in a line feed.
-    pub ends_in_line_feed: bool,
     /// Counts that add up when datasets are joined.
     pub statistics: Statistics,
     /// How many values of which field are kept as texts, because the typed value would not give
@@ -82,7 +80,7 @@ pub struct ContigFields {
 }
 
 /// The members in the order in which they are written.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 12] = [
     "sample_count",
     "reference",
     "chromosomes",
@@ -91,7 +89,6 @@ const MEMBERS: [&str; 13] = [
     "compression",
     "block_samples",
     "keeps_input_order",
-    "ends_in_line_feed",
     "contigs",
     "statistics",
     "exceptions",

@@ -18,6 +18,13 @@ pub mod index;
 pub mod infer;
 pub mod manifest;
 pub mod number;
+pub mod order;
+pub mod places;
+pub mod read;
 mod residual;
 pub mod schema;
 mod sites;
+pub mod verify;
+pub mod write;
+
+pub use file::PageCompression;
