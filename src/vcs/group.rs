@@ -59,6 +59,8 @@ pub(super) struct Exceptions {
     pub(super) rows: u64,
     /// Lines kept whole.
     pub(super) lines: u64,
+    /// Values of QUAL.
+    pub(super) qual: u64,
     /// Values of each field of INFO, then those of undeclared keys.
     pub(super) info: Vec<u64>,
     /// Values of each field of FORMAT, then those of undeclared keys.
@@ -125,12 +127,12 @@ impl Group {
         let exceptions = Exceptions {
             rows: sites.rows_with_text + call_rows,
             lines: sites.whole_lines,
+            qual: sites.qual_texts,
             info: sites.text_values.clone(),
             format: sum(calls.iter().map(|block| block.text_values.as_slice())),
         };
-        let qual_texts = sites.qual_texts;
         let (mut columns, streams) = sites.finish()?;
-        let quality = quality_of(schema, &columns, &exceptions, qual_texts);
+        let quality = quality_of(schema, &columns, &exceptions);
         let mut residuals = vec![streams.encode()];
         if schema.ordinal {
             columns.push(Arc::new(Int64Array::from_iter_values(section.ordinals.iter().copied())));
@@ -208,7 +210,7 @@ fn sum<'a>(lists: impl Iterator<Item = &'a [u64]>) -> Vec<u64> {
 }
 
 /// Ranges of QUAL, FILTER and DP. Values kept as texts could be anything.
-fn quality_of(schema: &Schema, columns: &[ArrayRef], exceptions: &Exceptions, qual_texts: u64) -> Quality {
+fn quality_of(schema: &Schema, columns: &[ArrayRef], exceptions: &Exceptions) -> Quality {
     let floats: Vec<Option<f64>> = match columns[fixed::QUAL].as_any() {
         any if any.is::<Float32Array>() => any
             .downcast_ref::<Float32Array>()
@@ -219,7 +221,7 @@ fn quality_of(schema: &Schema, columns: &[ArrayRef], exceptions: &Exceptions, qu
     let known = floats.iter().flatten().copied();
     let least = known.clone().fold(f64::INFINITY, f64::min);
     let greatest = known.fold(f64::NEG_INFINITY, f64::max);
-    let is_open = exceptions.lines > 0 || qual_texts > 0;
+    let is_open = exceptions.lines > 0 || exceptions.qual > 0;
     let qual = if is_open {
         Some((f64::NEG_INFINITY, f64::INFINITY))
     } else {

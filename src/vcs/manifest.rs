@@ -44,6 +44,8 @@ pub struct Details {
     pub block_samples: u64,
     /// Whether the order of the input, which was another, is kept.
     pub keeps_input_order: bool,
+    /// What followed the last record: a line feed as a rule.
+    pub ending: String,
     /// Counts that add up when datasets are joined.
     pub statistics: Statistics,
     /// How many values of which field are kept as texts, because the typed value would not give
@@ -80,7 +82,7 @@ pub struct ContigFields {
 }
 
 /// The members in the order in which they are written.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 13] = [
     "sample_count",
     "reference",
     "chromosomes",
@@ -89,6 +91,7 @@ const MEMBERS: [&str; 12] = [
     "compression",
     "block_samples",
     "keeps_input_order",
+    "ending",
     "contigs",
     "statistics",
     "exceptions",

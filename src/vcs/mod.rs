@@ -11,6 +11,7 @@
 
 mod calls;
 pub mod column;
+pub mod export;
 mod file;
 mod genotype;
 mod group;
@@ -24,6 +25,7 @@ pub mod read;
 mod residual;
 pub mod schema;
 mod sites;
+pub mod text;
 pub mod verify;
 pub mod write;
 

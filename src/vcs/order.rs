@@ -23,6 +23,10 @@ pub trait LineSource: Send {
     /// What reading the input reports.
     fn next_line(&mut self) -> Result<Option<&[u8]>>;
 
+    /// What follows the last line, once all have come: a line feed as a rule, nothing where the file
+    /// ends without one, more where empty lines follow.
+    fn ending(&self) -> &[u8];
+
     /// First and last base of a line, from 1; of the line that came last.
     ///
     /// # Errors
@@ -109,6 +113,13 @@ impl<'a> Sections<'a> {
         let sorted = sorter.finish().at(|| "sorting the records")?;
         let origin = Origin::Sorted { sorted, source, keep_order: reordered };
         Ok((Self { origin, rows: rows.max(1), open: None, ready: None, done: false }, reordered))
+    }
+
+    /// What followed the last line.
+    pub(super) fn ending(&self) -> &[u8] {
+        match &self.origin {
+            Origin::Stream { source, .. } | Origin::Sorted { source, .. } => source.ending(),
+        }
     }
 
     /// Puts a section back, to come next.

@@ -3,7 +3,7 @@
 //! Nothing is visible before the commit. Row groups are encoded on several threads and gathered
 //! into parts, which are uploaded while later ones are read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -286,7 +286,8 @@ fn attempt(
         writer.uploader.finish()?;
         return Ok(None);
     }
-    let (draft, summary, json) = writer.finish(reordered, reference.clone())?;
+    let ending = String::from_utf8_lossy(sections.ending()).into_owned();
+    let (draft, summary, json) = writer.finish(reordered, ending, reference.clone())?;
     Ok(Some((draft, summary, json)))
 }
 
@@ -362,6 +363,9 @@ impl<'a> Writer<'a> {
         options: &'a WriteOptions,
         progress: &Arc<Progress>,
     ) -> Self {
+        let mut seen = HashSet::new();
+        let contigs: Vec<(String, u64)> =
+            contigs.iter().filter(|(name, _)| seen.insert(name.as_str())).cloned().collect();
         let names: Vec<&str> = contigs.iter().map(|(name, _)| name.as_str()).collect();
         let ordinals = (0..).zip(&names).map(|(ordinal, name)| (name.as_bytes().to_vec(), ordinal));
         Self {
@@ -374,7 +378,7 @@ impl<'a> Writer<'a> {
             folders: folders(&names, &[]),
             ordinals: ordinals.collect(),
             counts: vec![(0, 0); contigs.len()],
-            contigs: contigs.to_vec(),
+            contigs,
             open: None,
             parts: Vec::new(),
             pages: Default::default(),
@@ -551,6 +555,7 @@ impl<'a> Writer<'a> {
     fn finish(
         mut self,
         reordered: bool,
+        ending: String,
         reference: Option<String>,
     ) -> Result<(Draft, Summary, Vec<u8>)> {
         self.close_part()?;
@@ -579,7 +584,7 @@ impl<'a> Writer<'a> {
         self.summary.exceptions = self.exceptions.named(self.schema);
         // The manifest, its copy, and the copy of the schema.
         self.summary.objects += 3;
-        let details = self.details(reordered, reference);
+        let details = self.details(reordered, ending, reference);
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
@@ -596,7 +601,7 @@ impl<'a> Writer<'a> {
         Ok((draft, self.summary, json))
     }
 
-    fn details(&self, reordered: bool, reference: Option<String>) -> Details {
+    fn details(&self, reordered: bool, ending: String, reference: Option<String>) -> Details {
         let mut statistics = self.statistics.clone();
         statistics.rows_with_exceptions = self.exceptions.rows;
         statistics.lines_kept_whole = self.exceptions.lines;
@@ -614,6 +619,7 @@ impl<'a> Writer<'a> {
             compression: self.options.compression.name(),
             block_samples: self.schema.block_samples as u64,
             keeps_input_order: reordered,
+            ending,
             statistics,
             exceptions: self.summary.exceptions.clone(),
             index: Directory::new(&self.parts),
@@ -645,6 +651,7 @@ impl Exceptions {
     fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.lines += other.lines;
+        self.qual += other.qual;
         for (all, more) in [(&mut self.info, &other.info), (&mut self.format, &other.format)] {
             all.resize(all.len().max(more.len()), 0);
             all.iter_mut().zip(more).for_each(|(total, count)| *total += count);
@@ -658,6 +665,10 @@ impl Exceptions {
         let info = info.chain(["INFO/?".to_owned()]).zip(&self.info);
         let format = format.chain(["FORMAT/?".to_owned()]).zip(&self.format);
         let all = info.chain(format).filter(|(_, count)| **count > 0);
-        all.map(|(name, &count)| (name, count)).collect()
+        let mut named: BTreeMap<String, u64> = all.map(|(name, &count)| (name, count)).collect();
+        if self.qual > 0 {
+            named.insert("QUAL".to_owned(), self.qual);
+        }
+        named
     }
 }

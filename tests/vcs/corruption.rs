@@ -1,0 +1,1 @@
+//! No flipped byte passes.
