@@ -52,6 +52,33 @@ pub fn lines(
     })
 }
 
+/// Hands all text after the header on: the lines, and what follows the last one.
+///
+/// # Errors
+///
+/// As [`lines`].
+pub fn text(
+    reader: &Reader,
+    threads: usize,
+    sorting: SortOptions,
+    progress: &Arc<Progress>,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<QueryStats> {
+    // The last line feed is held back until it is known to be one of many.
+    let mut held = false;
+    let stats = lines(reader, threads, sorting, progress, |text| {
+        let Some(body) = text.strip_suffix(b"\n") else { return Ok(()) };
+        if held {
+            sink(b"\n")?;
+        }
+        held = true;
+        sink(body)
+    })?;
+    let ending = reader.details().ending.as_bytes();
+    sink(if held { ending } else { ending.strip_prefix(b"\n").unwrap_or_default() })?;
+    Ok(stats)
+}
+
 fn checked_text(loaded: &Loaded) -> Result<(Vec<u8>, u64)> {
     let mut text = Vec::new();
     for row in 0..loaded.total_rows {
