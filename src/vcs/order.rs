@@ -207,7 +207,13 @@ fn sort_key((rank, position): (u32, i64)) -> Result<u64> {
 /// [`Input`](crate::error::ErrorKind::Input) where POS is no integer.
 pub(super) fn place_of(line: &[u8]) -> Result<(i64, i64)> {
     let mut fields = line.splitn(9, |&byte| byte == b'\t');
-    let position = fields.nth(1).unwrap_or_default();
+    let chrom = fields.next().unwrap_or_default();
+    if chrom.is_empty() || std::str::from_utf8(chrom).is_err() {
+        return Err(Error::input("CHROM is no name of a contig")
+            .expected("text in UTF-8")
+            .found(format!("{:?}", String::from_utf8_lossy(chrom))));
+    }
+    let position = fields.next().unwrap_or_default();
     let first = number::parse_integer(position).or_else(|| lenient(position)).ok_or_else(|| {
         Error::input("POS is no position")
             .expected("an integer")

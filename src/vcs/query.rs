@@ -36,8 +36,13 @@ pub enum Output {
 ///
 /// As [`Reader::scan`].
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
-    let needs =
-        Needs { fixed: false, info: Fields::none(), format: Fields::none(), samples: Vec::new() };
+    let needs = Needs {
+        fixed: false,
+        end: false,
+        info: Fields::none(),
+        format: Fields::none(),
+        samples: Vec::new(),
+    };
     reader.scan(&needs, &|_| true, query.threads, query.max_bytes, |_| Ok(()), |()| Ok(()))
 }
 
@@ -99,6 +104,7 @@ fn table(
     samples.dedup();
     let needs = Needs {
         fixed: columns.need_fixed(),
+        end: columns.need_fixed(),
         info: Fields::Some(columns.info(schema).map(str::to_owned).collect()),
         format: Fields::Some(calls.iter().map(|(_, key)| (*key).to_owned()).collect()),
         samples,

@@ -74,6 +74,8 @@ impl Fields {
 pub struct Needs {
     /// ID, REF, ALT, QUAL, FILTER besides what places need.
     pub fixed: bool,
+    /// END, which lines do not need.
+    pub end: bool,
     /// Fields of INFO.
     pub info: Fields,
     /// Fields of FORMAT.
@@ -87,6 +89,7 @@ impl Needs {
     pub fn all(schema: &Schema) -> Self {
         Self {
             fixed: true,
+            end: false,
             info: Fields::All,
             format: Fields::All,
             samples: (0..schema.samples.len()).collect(),
@@ -465,7 +468,7 @@ impl Roots {
     fn new(schema: &Schema, needs: &Needs, all_places: bool) -> Self {
         let mut sites: BTreeSet<usize> = BTreeSet::new();
         sites.extend([fixed::CHROM, fixed::POS]);
-        if !all_places {
+        if needs.end || !all_places {
             sites.insert(fixed::END);
         }
         if needs.fixed {

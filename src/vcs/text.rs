@@ -62,6 +62,11 @@ pub fn open(input: Input) -> Result<Lines> {
             declarations.samples = text.split('\t').skip(9).map(str::to_owned).collect();
         }
     }
+    if !declarations.header.starts_with(b"##fileformat=VCF") {
+        return Err(Error::input("this is no VCF")
+            .expected("a first line ##fileformat=VCFv4…")
+            .at(name));
+    }
     let source = Box::new(TextSource { reader, name, line: Vec::new(), number, ending: b"\n".to_vec() });
     Ok(Lines { declarations, contigs, reference: None, source })
 }

@@ -3,7 +3,10 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bad_input;
+mod bytes;
 mod corruption;
+mod engines;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +17,9 @@ use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::{Input, Store};
 use genomic_objects::vcs::places::Places;
-use genomic_objects::vcs::read::{Needs, QueryStats, Reader};
+use genomic_objects::vcs::query::{self, Output, Query};
+use genomic_objects::vcs::read::{Fields, Needs, QueryStats, Reader};
+use genomic_objects::vcs::table::TableFormat;
 use genomic_objects::vcs::text;
 use genomic_objects::vcs::write::{Summary, WriteOptions, write};
 use testkit::corpus;
@@ -69,6 +74,31 @@ fn lines(store: &Store, places: &Places) -> Result<(Vec<u8>, QueryStats)> {
     Ok((text, stats))
 }
 
+/// A dataset's columns as a table.
+fn table(store: &Store, format: TableFormat) -> Result<Vec<u8>> {
+    let reader = Reader::open(store, At::Newest, &Places::default())?;
+    let out = Shared::default();
+    let query = Query { with_header: true, threads: 2, ..Query::default() };
+    query::run(&reader, &query, Output::Table(format), Box::new(out.clone()))?;
+    let bytes = out.0.lock().unwrap().clone();
+    Ok(bytes)
+}
+
+/// Bytes that a writer leaves behind.
+#[derive(Clone, Default)]
+struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 fn is_variants(path: &Path) -> bool {
     let name = path.to_string_lossy();
     [".vcf", ".vcf.gz", ".bcf"].iter().any(|suffix| name.ends_with(suffix))
@@ -90,4 +120,15 @@ fn good_files(data: &Path) -> Vec<PathBuf> {
     files.sort();
     assert!(files.len() > 150, "{} files", files.len());
     files
+}
+
+/// A generator of numbers for choices that are the same in every run.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound.max(1)
+    }
 }

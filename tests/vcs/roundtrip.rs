@@ -39,7 +39,7 @@ fn test_every_good_file_comes_back_byte_for_byte() {
 }
 
 /// The whole file that a dataset was made from.
-fn export(store: &Store) -> Vec<u8> {
+pub(crate) fn export(store: &Store) -> Vec<u8> {
     let reader = Reader::open(store, At::Newest, &Places::default()).unwrap();
     let mut text = reader.schema().header.clone();
     let progress = Arc::new(Progress::default());
