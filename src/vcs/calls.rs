@@ -55,7 +55,8 @@ impl<'a> CallEncoder<'a> {
         let by_row = schema.has_blocks();
         let copies = if by_row { 1 } else { samples.len() };
         let fields = std::iter::repeat_n(&schema.format, copies).flatten();
-        let planes = (by_row && schema.genotype().is_some()).then(|| PlaneBuilder::new(samples.len()));
+        let planes =
+            (by_row && schema.genotype().is_some()).then(|| PlaneBuilder::new(samples.len()));
         Self {
             schema,
             by_row,
@@ -210,7 +211,8 @@ impl<'a> CallEncoder<'a> {
             None => Vec::new(),
         };
         let genotype = self.schema.genotype().filter(|_| self.by_row);
-        for ((at, mut builder), id) in self.builders.into_iter().enumerate().zip(stream::CLASSES..) {
+        for ((at, mut builder), id) in self.builders.into_iter().enumerate().zip(stream::CLASSES..)
+        {
             if Some(at) == genotype {
                 continue;
             }
@@ -260,7 +262,12 @@ enum RowKind {
 
 impl CallView {
     /// Reads the residual of `rows` rows of `samples` samples.
-    pub(super) fn decode(bytes: &[u8], rows: usize, samples: usize, columns: usize) -> Result<Self> {
+    pub(super) fn decode(
+        bytes: &[u8],
+        rows: usize,
+        samples: usize,
+        columns: usize,
+    ) -> Result<Self> {
         let mut streams = Streams::decode(bytes)?;
         let list = streams.take(stream::TEMPLATES);
         let mut cursor = Cursor::new(&list, "cell templates");
@@ -274,7 +281,10 @@ impl CallView {
             .map(|modes| modes.iter().filter(|&&mode| mode == TEXT).count())
             .collect();
         let need = |id: u32| {
-            needs.get(id as usize).copied().ok_or_else(|| Error::corrupt("a cell template is missing"))
+            needs
+                .get(id as usize)
+                .copied()
+                .ok_or_else(|| Error::corrupt("a cell template is missing"))
         };
         let texts = TextView::load(&mut streams, stream::LENGTHS, stream::TEXTS)?;
         let list = streams.take(stream::ROWS);
@@ -351,7 +361,8 @@ impl CallBlock {
         wanted: impl Iterator<Item = usize>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        let entry = *self.residual.rows.get(row).ok_or_else(|| Error::corrupt("a row is missing"))?;
+        let entry =
+            *self.residual.rows.get(row).ok_or_else(|| Error::corrupt("a row is missing"))?;
         let genotype = schema.genotype().filter(|_| self.by_row);
         let has_genotype = format.fields.iter().any(|f| f.is_some() && *f == genotype);
         let planes = match PlaneView::new(&self.columns) {

@@ -470,7 +470,9 @@ impl View {
     /// The integer of row `row`, if there is one.
     pub(super) fn integer(&self, row: usize) -> Option<i64> {
         match &self.leaf {
-            Leaf::Int64(array) if row < array.len() && array.is_valid(row) => Some(array.value(row)),
+            Leaf::Int64(array) if row < array.len() && array.is_valid(row) => {
+                Some(array.value(row))
+            }
             Leaf::Int32(array) if row < array.len() && array.is_valid(row) => {
                 Some(i64::from(array.value(row)))
             }
@@ -481,7 +483,9 @@ impl View {
     /// The bytes of row `row` of a bit plane, if it has any.
     pub(super) fn plane(&self, row: usize) -> Option<&[u8]> {
         match &self.leaf {
-            Leaf::Fixed(array) if row < array.len() && array.is_valid(row) => Some(array.value(row)),
+            Leaf::Fixed(array) if row < array.len() && array.is_valid(row) => {
+                Some(array.value(row))
+            }
             _ => None,
         }
     }

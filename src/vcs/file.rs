@@ -100,10 +100,9 @@ impl Kind {
                 }
                 (_, DataType::List(items)) => {
                     let (leaf, kind) = match items.data_type() {
-                        DataType::List(inner) => (
-                            path(&["list", "element", "list", "element"]),
-                            inner.data_type(),
-                        ),
+                        DataType::List(inner) => {
+                            (path(&["list", "element", "list", "element"]), inner.data_type())
+                        }
                         kind => (path(&["list", "element"]), kind),
                     };
                     if *kind == DataType::Int32 {
@@ -210,8 +209,7 @@ impl Footer {
     /// Reads the metadata at the end of a file.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let damaged = |error| Error::corrupt("the metadata of a Parquet file").caused_by(error);
-        let metadata =
-            Arc::new(ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?);
+        let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?);
         // Other programs' descriptions of the schema are not looked at.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let arrow = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(damaged)?;
@@ -273,9 +271,8 @@ struct Parts(Vec<(Range<u64>, Bytes)>);
 impl Parts {
     fn part(&self, start: u64) -> parquet::errors::Result<Bytes> {
         let found = self.0.iter().find(|(range, _)| range.contains(&start));
-        let (range, bytes) = found.ok_or_else(|| {
-            ParquetError::EOF(format!("byte {start} was not fetched"))
-        })?;
+        let (range, bytes) =
+            found.ok_or_else(|| ParquetError::EOF(format!("byte {start} was not fetched")))?;
         let skipped = usize::try_from(start - range.start).unwrap_or(usize::MAX);
         Ok(bytes.slice(skipped.min(bytes.len())..))
     }
@@ -319,7 +316,9 @@ mod tests {
         let mut file = FileBuilder::new(&kind).unwrap();
         for start in [0, 100] {
             let positions: ArrayRef = Arc::new(Int64Array::from_iter_values(start..start + 50));
-            let ids: ArrayRef = Arc::new(StringArray::from_iter((0..50).map(|n| (n % 3 > 0).then(|| n.to_string()))));
+            let ids: ArrayRef = Arc::new(StringArray::from_iter(
+                (0..50).map(|n| (n % 3 > 0).then(|| n.to_string())),
+            ));
             file.push(kind.encode(&[positions, ids]).unwrap()).unwrap();
         }
         let finished = file.finish().unwrap();

@@ -167,7 +167,8 @@ impl PlaneBuilder {
         let width = i32::try_from(self.width).unwrap_or(i32::MAX);
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(6);
         for plane in self.planes {
-            let array = FixedSizeBinaryArray::try_new(width, Buffer::from_vec(plane), nulls.clone());
+            let array =
+                FixedSizeBinaryArray::try_new(width, Buffer::from_vec(plane), nulls.clone());
             arrays.push(Arc::new(array.map_err(failed)?));
         }
         arrays.push(self.other.finish()?);
@@ -211,7 +212,8 @@ impl<'v> PlaneView<'v> {
         }
         let mut other = Vec::new();
         for entry in self.other.text(row).into_iter().flat_map(|text| text.split(',')) {
-            let parsed = entry.split_once('=').and_then(|(at, text)| Some((at.parse().ok()?, text)));
+            let parsed =
+                entry.split_once('=').and_then(|(at, text)| Some((at.parse().ok()?, text)));
             other.push(parsed.ok_or_else(|| {
                 Error::corrupt("GT_OTHER is not as specified").expected("sample=genotype")
             })?);
@@ -252,8 +254,8 @@ mod tests {
     #[test]
     fn test_planes_give_genotypes_again() {
         let texts = [
-            "0|0", "0/1", "1|1", "./.", ".|.", ".", "0", "1", "2", "1|2", "0/1/1", "./1", "|0/1", "10|0",
-            "0|", "/1", "0/0/0/1",
+            "0|0", "0/1", "1|1", "./.", ".|.", ".", "0", "1", "2", "1|2", "0/1/1", "./1", "|0/1",
+            "10|0", "0|", "/1", "0/0/0/1",
         ];
         let mut planes = PlaneBuilder::new(texts.len());
         planes.open_row(true);

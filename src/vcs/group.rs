@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::calls::{CallBlock, CallEncoder, CallView};
@@ -316,7 +318,11 @@ impl Decoded {
         {
             out.push(b'\t');
             out.extend_from_slice(format.text());
-            let step = if schema.has_blocks() { schema.block_samples } else { schema.samples.len().max(1) };
+            let step = if schema.has_blocks() {
+                schema.block_samples
+            } else {
+                schema.samples.len().max(1)
+            };
             let mut rest = samples;
             while let Some(&first) = rest.first() {
                 let block = first / step;
@@ -324,7 +330,8 @@ impl Decoded {
                 let (here, next) = rest.split_at(count);
                 rest = next;
                 let read = self.blocks.get(block).and_then(Option::as_ref);
-                let read = read.ok_or_else(|| Error::internal("a block of samples was not read"))?;
+                let read =
+                    read.ok_or_else(|| Error::internal("a block of samples was not read"))?;
                 let within = here.iter().map(|sample| sample - block * step);
                 read.push_row(row, schema, format, within, out)?;
             }
@@ -338,7 +345,8 @@ impl Decoded {
 
 /// Cuts a line that was kept whole down to some samples.
 fn subset(schema: &Schema, samples: &[usize], start: usize, out: &mut Vec<u8>) -> Result<()> {
-    let is_all = samples.len() == schema.samples.len() && samples.iter().copied().eq(0..samples.len());
+    let is_all =
+        samples.len() == schema.samples.len() && samples.iter().copied().eq(0..samples.len());
     if is_all {
         return Ok(());
     }
@@ -364,12 +372,24 @@ mod tests {
             let at = body.find(&format!("{key}="))?;
             body[at + key.len() + 1..].split([',', '>']).next().map(str::to_owned)
         };
-        Some(Declared { id: get("ID")?, number: get("Number")?, kind: get("Type")?, ..Default::default() })
+        Some(Declared {
+            id: get("ID")?,
+            number: get("Number")?,
+            kind: get("Type")?,
+            ..Default::default()
+        })
     }
 
     fn corpus_one(path: &std::path::Path) -> Option<(usize, Exceptions, usize, [usize; 3])> {
         let out = match path.to_str()?.ends_with("bcf") {
-            true => std::process::Command::new("bcftools").args(["view", "--no-version"]).arg(path).output().ok()?.stdout,
+            true => {
+                std::process::Command::new("bcftools")
+                    .args(["view", "--no-version"])
+                    .arg(path)
+                    .output()
+                    .ok()?
+                    .stdout
+            }
             false => std::process::Command::new("zcat").arg("-f").arg(path).output().ok()?.stdout,
         };
         let mut declarations = Declarations::default();
@@ -380,14 +400,18 @@ mod tests {
                 declarations.info.extend(declared_of(&text, "INFO"));
                 declarations.format.extend(declared_of(&text, "FORMAT"));
                 if text.starts_with("#CHROM") {
-                    declarations.samples = text.trim_end().split('\t').skip(9).map(str::to_owned).collect();
+                    declarations.samples =
+                        text.trim_end().split('\t').skip(9).map(str::to_owned).collect();
                 }
                 continue;
             }
             let mut f = line.split(|&b| b == b'\t');
             let chrom = f.next()?.to_vec();
             let pos: i64 = std::str::from_utf8(f.next()?).ok()?.parse().unwrap_or(0);
-            if sections.last().is_none_or(|s| s.chrom != chrom || s.len() >= 16384 || s.bytes.len() > 32 << 20) {
+            if sections
+                .last()
+                .is_none_or(|s| s.chrom != chrom || s.len() >= 16384 || s.bytes.len() > 32 << 20)
+            {
                 sections.push(Section { chrom, ..Section::default() });
             }
             sections.last_mut()?.push(line, pos, pos, None);
@@ -397,9 +421,16 @@ mod tests {
         let (mut rows, mut exact, mut sizes) = (0, 0, [0; 3]);
         let kind = crate::vcs::file::Kind::new(schema.site_columns(), Default::default()).ok()?;
         let blocks: Vec<_> = if schema.has_blocks() { schema.blocks() } else { Vec::new() };
-        let kinds: Vec<_> = blocks.iter().map(|b| crate::vcs::file::Kind::new(schema.block_columns(b.len()), Default::default()).unwrap()).collect();
+        let kinds: Vec<_> = blocks
+            .iter()
+            .map(|b| {
+                crate::vcs::file::Kind::new(schema.block_columns(b.len()), Default::default())
+                    .unwrap()
+            })
+            .collect();
         let mut file = crate::vcs::file::FileBuilder::new(&kind).ok()?;
-        let mut files: Vec<_> = kinds.iter().map(|k| crate::vcs::file::FileBuilder::new(k).unwrap()).collect();
+        let mut files: Vec<_> =
+            kinds.iter().map(|k| crate::vcs::file::FileBuilder::new(k).unwrap()).collect();
         for section in &sections {
             let group = Group::encode(&schema, section).unwrap();
             rows += section.len();
@@ -409,34 +440,71 @@ mod tests {
             total.format = sum([&total.format[..], &group.exceptions.format].into_iter());
             exact += group.residuals.iter().map(Vec::len).sum::<usize>();
             file.push(kind.encode(&group.sites).unwrap()).unwrap();
-            for ((b, k), f) in group.blocks.iter().zip(&kinds).zip(&mut files) { f.push(k.encode(b).unwrap()).unwrap(); }
+            for ((b, k), f) in group.blocks.iter().zip(&kinds).zip(&mut files) {
+                f.push(k.encode(b).unwrap()).unwrap();
+            }
         }
         sizes[0] = file.finish().unwrap().bytes.len();
-        for f in files { sizes[1] += f.finish().unwrap().bytes.len(); }
+        for f in files {
+            sizes[1] += f.finish().unwrap().bytes.len();
+        }
         sizes[2] = exact;
-        let names: Vec<_> = schema.info.iter().map(|f| f.id.as_str()).chain(["?"]).zip(&total.info).filter(|(_, n)| **n > 0).collect();
-        let fnames: Vec<_> = schema.format.iter().map(|f| f.id.as_str()).chain(["?"]).zip(&total.format).filter(|(_, n)| **n > 0).collect();
-        if !names.is_empty() || !fnames.is_empty() { println!("    {names:?} {fnames:?}"); }
+        let names: Vec<_> = schema
+            .info
+            .iter()
+            .map(|f| f.id.as_str())
+            .chain(["?"])
+            .zip(&total.info)
+            .filter(|(_, n)| **n > 0)
+            .collect();
+        let fnames: Vec<_> = schema
+            .format
+            .iter()
+            .map(|f| f.id.as_str())
+            .chain(["?"])
+            .zip(&total.format)
+            .filter(|(_, n)| **n > 0)
+            .collect();
+        if !names.is_empty() || !fnames.is_empty() {
+            println!("    {names:?} {fnames:?}");
+        }
         Some((rows, total, out.len(), sizes))
     }
 
     #[test]
     fn scratch_corpus() {
         let Ok(root) = std::env::var("GENOMIC_OBJECTS_TEST_DATA") else { return };
-        let mut stack = vec![std::path::PathBuf::from(&root).join("variants"), std::path::PathBuf::from(&root).join("gvcf"), std::path::PathBuf::from(&root).join("annotation")];
+        let mut stack = vec![
+            std::path::PathBuf::from(&root).join("variants"),
+            std::path::PathBuf::from(&root).join("gvcf"),
+            std::path::PathBuf::from(&root).join("annotation"),
+        ];
         let mut files = Vec::new();
         while let Some(dir) = stack.pop() {
             for e in std::fs::read_dir(dir).unwrap().flatten() {
-                if e.path().is_dir() { stack.push(e.path()); } else { files.push(e.path()); }
+                if e.path().is_dir() {
+                    stack.push(e.path());
+                } else {
+                    files.push(e.path());
+                }
             }
         }
         files.sort();
         for f in files {
             let n = f.to_string_lossy().into_owned();
-            if ![".vcf", ".vcf.gz", ".bcf"].iter().any(|s| n.ends_with(s)) { continue; }
+            if ![".vcf", ".vcf.gz", ".bcf"].iter().any(|s| n.ends_with(s)) {
+                continue;
+            }
             if let Some((rows, t, text, s)) = corpus_one(&f) {
                 let size = std::fs::metadata(&f).unwrap().len();
-                println!("{} rows {rows} exc {} whole {} text {text} file {size} vcs {} = {s:?} ratio {:.2}", f.strip_prefix(&root).unwrap().display(), t.rows, t.lines, s.iter().sum::<usize>(), s.iter().sum::<usize>() as f64 / size as f64);
+                println!(
+                    "{} rows {rows} exc {} whole {} text {text} file {size} vcs {} = {s:?} ratio {:.2}",
+                    f.strip_prefix(&root).unwrap().display(),
+                    t.rows,
+                    t.lines,
+                    s.iter().sum::<usize>(),
+                    s.iter().sum::<usize>() as f64 / size as f64
+                );
             }
         }
     }

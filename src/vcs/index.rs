@@ -118,7 +118,11 @@ impl Directory {
             let reach = last.saturating_add(cursor.signed()?);
             let mut pages = [PageRef::default(); 3];
             for page in &mut pages {
-                *page = PageRef { offset: cursor.number()?, size: cursor.number()?, crc32c: u32_of(&mut cursor)? };
+                *page = PageRef {
+                    offset: cursor.number()?,
+                    size: cursor.number()?,
+                    crc32c: u32_of(&mut cursor)?,
+                };
             }
             parts.push(Part { contig, rows, groups, first, last, reach, bytes, pages });
         }
@@ -443,7 +447,8 @@ mod tests {
             bad[at] ^= 1;
             assert!(decode_layout(&page_of(&coded), &bad).is_err());
         }
-        let parts = vec![Part { contig: 3, rows: 9, first: 5, last: 7, reach: 6, ..Part::default() }];
+        let parts =
+            vec![Part { contig: 3, rows: 9, first: 5, last: 7, reach: 6, ..Part::default() }];
         assert_eq!(Directory::new(&parts).read().unwrap(), parts);
     }
 }

@@ -187,7 +187,8 @@ pub(super) fn schema(
     ordinal: bool,
     most_column_samples: usize,
 ) -> Schema {
-    let (mut info, mut format) = (Fields::new(&declarations.info), Fields::new(&declarations.format));
+    let (mut info, mut format) =
+        (Fields::new(&declarations.info), Fields::new(&declarations.format));
     let mut qual = Seen::default();
     let mut cells_left = MOST_CELLS;
     let rows = first.map_or(0, Section::len);

@@ -144,7 +144,8 @@ impl Details {
             return Err(Error::corrupt("the manifest has not one length per chromosome"));
         }
         let pairs = self.chromosomes.iter().zip(&self.contigs.lengths);
-        let contig = |(name, &length): (&String, &u64)| Contig { name: name.clone(), length, md5: None };
+        let contig =
+            |(name, &length): (&String, &u64)| Contig { name: name.clone(), length, md5: None };
         Contigs::new(pairs.map(contig).collect())
     }
 

@@ -11,7 +11,10 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    if digits.is_empty() || digits.len() > 18 || (digits[0] == b'0' && (digits.len() > 1 || negative)) {
+    if digits.is_empty()
+        || digits.len() > 18
+        || (digits[0] == b'0' && (digits.len() > 1 || negative))
+    {
         return None;
     }
     let mut value = 0_i64;
@@ -126,8 +129,8 @@ float!(f32, 6);
 float!(f64, 15);
 
 const POWERS: [f64; 19] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
-    1e18,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18,
 ];
 
 /// The value and class of a float's text; `None` where no class gives the text again. `last` is
@@ -139,7 +142,10 @@ pub fn parse_float<F: Float>(text: &[u8], last: FloatClass) -> Option<(F, FloatC
     }
     let text = std::str::from_utf8(text).ok()?;
     // Names of infinities and the like, and signs, are not written back as they were.
-    if text.is_empty() || text.starts_with('+') || !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
+    if text.is_empty()
+        || text.starts_with('+')
+        || !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+    {
         return None;
     }
     let value = F::parse(text)?;
@@ -294,15 +300,42 @@ mod tests {
     #[test]
     fn test_float_classes_give_texts_again() {
         for text in [
-            "0", "0.5", "100.000", "-0.03", "1e-10", "9.98e-05", "1.0E-5", "2.500e-01", "1E+05", "0.10", "-5.00",
-            "123456", "1e+06", "0.000199681", "3.40282e+38",
+            "0",
+            "0.5",
+            "100.000",
+            "-0.03",
+            "1e-10",
+            "9.98e-05",
+            "1.0E-5",
+            "2.500e-01",
+            "1E+05",
+            "0.10",
+            "-5.00",
+            "123456",
+            "1e+06",
+            "0.000199681",
+            "3.40282e+38",
         ] {
             for last in [0, 1, 2, 3, 17, 18, 67] {
                 let (again, _) = written::<f32>(text, last).unwrap_or_else(|| panic!("{text}"));
                 assert_eq!(again, text);
             }
         }
-        for text in ["+1", ".5", "5.", "nan", "inf", "-inf", "1e5", "", "0x1", "00.5", "12345678.9", "1e400", "1_0"] {
+        for text in [
+            "+1",
+            ".5",
+            "5.",
+            "nan",
+            "inf",
+            "-inf",
+            "1e5",
+            "",
+            "0x1",
+            "00.5",
+            "12345678.9",
+            "1e400",
+            "1_0",
+        ] {
             assert_eq!(written::<f32>(text, 0), None, "{text}");
         }
         assert_eq!(written::<f64>("12345678.9", 0).unwrap().0, "12345678.9");

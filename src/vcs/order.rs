@@ -178,10 +178,14 @@ impl<'a> Sections<'a> {
     fn push(&mut self, line: &[u8], place: (i64, i64), ordinal: Option<i64>) -> Option<Section> {
         let chrom = chrom_of(line);
         let ends = self.open.as_ref().is_some_and(|open| {
-            open.chrom != chrom || open.len() >= self.rows || open.bytes.len() + line.len() > GROUP_BYTES
+            open.chrom != chrom
+                || open.len() >= self.rows
+                || open.bytes.len() + line.len() > GROUP_BYTES
         });
         let before = if ends { self.open.take() } else { None };
-        let open = self.open.get_or_insert_with(|| Section { chrom: chrom.to_vec(), ..Section::default() });
+        let open = self
+            .open
+            .get_or_insert_with(|| Section { chrom: chrom.to_vec(), ..Section::default() });
         open.push(line, place.0, place.1, ordinal);
         before
     }

@@ -54,7 +54,8 @@ impl Selection {
         let end = u64::try_from(last).unwrap_or(0).max(start + 1);
         let in_regions = self.regions.as_ref().is_none_or(|all| overlaps(all, contig, start, end));
         let in_targets = |all: &Intervals| overlaps(all, contig, start, start + 1);
-        let in_targets = self.targets.as_ref().is_none_or(|all| in_targets(all) != self.exclude_targets);
+        let in_targets =
+            self.targets.as_ref().is_none_or(|all| in_targets(all) != self.exclude_targets);
         in_regions && in_targets
     }
 
@@ -72,7 +73,8 @@ impl Selection {
         let start = u64::try_from(first - 1).unwrap_or(0);
         let last = u64::try_from(last).unwrap_or(0).max(start + 1);
         let reach = u64::try_from(reach).unwrap_or(0).max(last);
-        let in_regions = self.regions.as_ref().is_none_or(|all| overlaps(all, contig, start, reach));
+        let in_regions =
+            self.regions.as_ref().is_none_or(|all| overlaps(all, contig, start, reach));
         let in_targets = self
             .targets
             .as_ref()
@@ -122,10 +124,11 @@ fn split(text: &str) -> Vec<&str> {
     let mut start = 0;
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
-        let in_number = bytes.get(at + 1..at + 4).is_some_and(|next| next.iter().all(u8::is_ascii_digit))
-            && at > 0
-            && bytes[at - 1].is_ascii_digit()
-            && text[start..at].contains(':');
+        let in_number =
+            bytes.get(at + 1..at + 4).is_some_and(|next| next.iter().all(u8::is_ascii_digit))
+                && at > 0
+                && bytes[at - 1].is_ascii_digit()
+                && text[start..at].contains(':');
         if byte == b',' && !in_number {
             parts.push(&text[start..at]);
             start = at + 1;
@@ -183,7 +186,8 @@ mod tests {
     #[test]
     fn test_selection_takes_regions_by_overlap_and_targets_by_position() {
         let text = |text: &str| vec![text.to_owned()];
-        let regions = selection(Places { regions: text("1:100-200,X:1,000-2,000"), ..Places::default() });
+        let regions =
+            selection(Places { regions: text("1:100-200,X:1,000-2,000"), ..Places::default() });
         assert!(regions.accepts(ContigId(0), 50, 100));
         assert!(!regions.accepts(ContigId(0), 50, 99));
         assert!(regions.accepts(ContigId(1), 2_000, 2_000));
@@ -191,7 +195,11 @@ mod tests {
         let targets = selection(Places { targets: text("1:100-200"), ..Places::default() });
         assert!(!targets.accepts(ContigId(0), 50, 100));
         assert!(targets.accepts(ContigId(0), 200, 300));
-        let rest = selection(Places { targets: text("1:100-200"), exclude_targets: true, ..Places::default() });
+        let rest = selection(Places {
+            targets: text("1:100-200"),
+            exclude_targets: true,
+            ..Places::default()
+        });
         assert!(rest.accepts(ContigId(0), 50, 100) && rest.accepts(ContigId(1), 150, 150));
         let file = Some(("x.tsv".to_owned(), "1\t5\n1\t10\t20\n".to_owned()));
         let file = selection(Places { region_file: file, ..Places::default() });

@@ -193,7 +193,8 @@ impl Reader {
         let opened_at = store.meter();
         let (dataset, (details, contigs, selection, schema, parts)) =
             Dataset::open_and(store, at, |dataset| fetch_plan(store, dataset, places))?;
-        let parts = Parts { store: store.clone(), schema: Arc::new(schema), selection, list: parts };
+        let parts =
+            Parts { store: store.clone(), schema: Arc::new(schema), selection, list: parts };
         Ok(Self { opened_at, dataset, details, contigs, parts })
     }
 
@@ -250,7 +251,6 @@ impl Reader {
             ..QueryStats::default()
         }
     }
-
 }
 
 impl QueryStats {
@@ -383,9 +383,11 @@ impl Parts {
                 .filter(|(piece, _)| piece.file == PieceOf::File(*file))
                 .map(|(piece, bytes)| (piece.range.clone(), bytes.clone()))
                 .collect();
-            let footer = part.footers.get(*file).ok_or_else(|| Error::corrupt("a file is missing"))?;
+            let footer =
+                part.footers.get(*file).ok_or_else(|| Error::corrupt("a file is missing"))?;
             let read = footer.read(task.group, roots, parts).at(|| place(PieceOf::File(*file)))?;
-            let width = footer.metadata().file_metadata().schema_descr().root_schema().get_fields().len();
+            let width =
+                footer.metadata().file_metadata().schema_descr().root_schema().get_fields().len();
             let mut views: Vec<Option<View>> = vec![None; width];
             for (column, &root) in read.columns().iter().zip(roots) {
                 views[root] = Some(View::of(column)?);
@@ -407,7 +409,8 @@ impl Parts {
         }
         let rows = task.rows;
         let residual = site_residual.ok_or_else(|| Error::internal("no residual was fetched"))?;
-        let residual = SiteView::decode(&residual, rows, schema).at(|| place(PieceOf::Section(0)))?;
+        let residual =
+            SiteView::decode(&residual, rows, schema).at(|| place(PieceOf::Section(0)))?;
         if !schema.has_blocks()
             && let Some(columns) = columns_of_block.first_mut()
         {
@@ -494,9 +497,12 @@ impl Roots {
         }
         if schema.has_blocks() {
             let step = schema.block_samples;
-            let wanted: BTreeSet<usize> = needs.samples.iter().map(|sample| sample / step).collect();
-            let columns: Vec<usize> =
-                fields.iter().flat_map(|&field| super::calls::block_columns(schema, field)).collect();
+            let wanted: BTreeSet<usize> =
+                needs.samples.iter().map(|sample| sample / step).collect();
+            let columns: Vec<usize> = fields
+                .iter()
+                .flat_map(|&field| super::calls::block_columns(schema, field))
+                .collect();
             for block in wanted {
                 sections.push(block + 1);
                 blocks.push((block, columns.clone()));
@@ -580,7 +586,8 @@ impl OpenPart {
         quality: Vec<Quality>,
         layout: Layout,
     ) -> Result<Self> {
-        let footers = layout.files.iter().map(|file| Footer::parse(&file.footer)).collect::<Result<_>>()?;
+        let footers =
+            layout.files.iter().map(|file| Footer::parse(&file.footer)).collect::<Result<_>>()?;
         if layout.digests.len() != spatial.len() {
             return Err(Error::corrupt("the pages of the index disagree on the row groups"));
         }
@@ -598,9 +605,11 @@ fn start(
     while bytes < GROUP_BYTES {
         let Some(task) = tasks.next() else { break };
         bytes += task.bytes();
-        requests.extend(task.pieces.iter().map(|piece| {
-            RangeRequest::new(task.part.key(piece.file), piece.range.clone())
-        }));
+        requests.extend(
+            task.pieces
+                .iter()
+                .map(|piece| RangeRequest::new(task.part.key(piece.file), piece.range.clone())),
+        );
         group.push(task);
     }
     (group, store.start_get_ranges(&requests))
@@ -628,7 +637,9 @@ fn fetch_index(
 ) -> Result<(Schema, Vec<Arc<OpenPart>>)> {
     let object = |kind: &str| -> Result<&ObjectRef> {
         let found = manifest.objects.iter().find(|object| object.kind == kind);
-        found.ok_or_else(|| Error::corrupt(format!("the manifest lists no {kind}")).at(store.name("")))
+        found.ok_or_else(|| {
+            Error::corrupt(format!("the manifest lists no {kind}")).at(store.name(""))
+        })
     };
     let schema = object(manifest::SCHEMA_KIND)?;
     let mut requests = vec![RangeRequest::new(schema.path.clone(), 0..schema.size_bytes)];
@@ -636,11 +647,15 @@ fn fetch_index(
         let object = object(kind)?;
         requests.extend(parts.iter().map(|part| {
             let page = part.pages[at];
-            RangeRequest::new(object.path.clone(), page.offset..page.offset.saturating_add(u64::from(page.size)))
+            RangeRequest::new(
+                object.path.clone(),
+                page.offset..page.offset.saturating_add(u64::from(page.size)),
+            )
         }));
     }
     let fetched = store.get_ranges(&requests)?;
-    let (json, pages) = fetched.split_first().ok_or_else(|| Error::internal("nothing was fetched"))?;
+    let (json, pages) =
+        fetched.split_first().ok_or_else(|| Error::internal("nothing was fetched"))?;
     if Checksum::of(json) != schema.checksum {
         return Err(Error::corrupt("the object does not match its checksum")
             .expected(schema.checksum)
@@ -648,10 +663,13 @@ fn fetch_index(
             .help("restore the object from a copy")
             .at(store.name(&schema.path)));
     }
-    let schema = Schema::from_json(json).at(|| store.name(&schema.path))?;
+    let (schema, _) = Schema::unpack(json).at(|| store.name(&schema.path))?;
     let mut open = Vec::with_capacity(parts.len());
-    let page = |kind: usize, at: usize| pages.get(kind * parts.len() + at).map_or(&[][..], |bytes| bytes);
-    let name = |kind: usize| object(index::KINDS[kind]).map_or_else(|_| String::new(), |object| store.name(&object.path));
+    let page =
+        |kind: usize, at: usize| pages.get(kind * parts.len() + at).map_or(&[][..], |bytes| bytes);
+    let name = |kind: usize| {
+        object(index::KINDS[kind]).map_or_else(|_| String::new(), |object| store.name(&object.path))
+    };
     for (at, part) in parts.iter().enumerate() {
         let spatial = index::decode_spatial(&part.pages[index::SPATIAL], page(index::SPATIAL, at))
             .at(|| name(index::SPATIAL))?;
@@ -659,7 +677,8 @@ fn fetch_index(
             .at(|| name(index::QUALITY))?;
         let layout = index::decode_layout(&part.pages[index::LAYOUT], page(index::LAYOUT, at))
             .at(|| name(index::LAYOUT))?;
-        let part = OpenPart::new(part.contig, spatial, quality, layout).at(|| name(index::LAYOUT))?;
+        let part =
+            OpenPart::new(part.contig, spatial, quality, layout).at(|| name(index::LAYOUT))?;
         open.push(Arc::new(part));
     }
     Ok((schema, open))

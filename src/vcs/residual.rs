@@ -27,11 +27,6 @@ impl Streams {
         }
     }
 
-    /// The bytes of a stream.
-    pub(super) fn get(&self, id: u32) -> &[u8] {
-        self.0.get(&id).map_or(&[], Vec::as_slice)
-    }
-
     /// Takes a stream out.
     pub(super) fn take(&mut self, id: u32) -> Vec<u8> {
         self.0.remove(&id).unwrap_or_default()
@@ -39,8 +34,11 @@ impl Streams {
 
     /// As bytes of a file.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let coded: Vec<_> =
-            self.0.iter().map(|(id, raw)| (*id, raw.len(), codec::encode(raw, Effort::Fast))).collect();
+        let coded: Vec<_> = self
+            .0
+            .iter()
+            .map(|(id, raw)| (*id, raw.len(), codec::encode(raw, Effort::Fast)))
+            .collect();
         let mut out = Vec::new();
         varint::put(&mut out, coded.len() as u64);
         for (id, len, stream) in &coded {

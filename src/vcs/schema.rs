@@ -1,6 +1,7 @@
 //! Which columns a dataset has, and what each stands for: `_schema.json`.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read as _;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, SchemaRef};
@@ -16,6 +17,9 @@ use crate::error::{Error, Result};
 pub const MOST_COLUMN_SAMPLES: usize = 64;
 /// Samples of a block, where there are more.
 pub const BLOCK_SAMPLES: usize = 256;
+
+/// No schema is longer than this.
+const MAX_SCHEMA: u64 = 1 << 30;
 
 /// The fixed columns of sites, in order; `QUAL` is a float of the width that its texts need.
 pub const FIXED: [&str; 8] = ["CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "END"];
@@ -194,14 +198,18 @@ impl Schema {
                 _ => field(name, DataType::Utf8, true),
             })
             .collect();
-        fields.extend(self.info.iter().map(|spec| {
-            field(&spec.column, spec.data_type(), spec.physical != Physical::Bool)
-        }));
+        fields.extend(
+            self.info
+                .iter()
+                .map(|spec| field(&spec.column, spec.data_type(), spec.physical != Physical::Bool)),
+        );
         if self.ordinal {
             fields.push(field(ORDINAL, DataType::Int64, false));
         }
         let kinds = self.format.iter().map(FieldSpec::data_type).cycle();
-        fields.extend(self.sample_columns.iter().zip(kinds).map(|(name, kind)| field(name, kind, true)));
+        fields.extend(
+            self.sample_columns.iter().zip(kinds).map(|(name, kind)| field(name, kind, true)),
+        );
         Arc::new(arrow_schema::Schema::new(fields))
     }
 
@@ -220,9 +228,9 @@ impl Schema {
             fields.push(Field::new(OTHER, DataType::Utf8, true));
         }
         let others = self.format.iter().enumerate().filter(|(at, _)| Some(*at) != self.genotype);
-        fields.extend(others.map(|(_, spec)| {
-            Field::new(&spec.column, list_of(spec.data_type()), true)
-        }));
+        fields.extend(
+            others.map(|(_, spec)| Field::new(&spec.column, list_of(spec.data_type()), true)),
+        );
         fields.push(Field::new("POS", DataType::Int64, false));
         Arc::new(arrow_schema::Schema::new(fields))
     }
@@ -253,6 +261,32 @@ impl Schema {
         Ok(json)
     }
 
+    /// As the object that a manifest lists: the file as a zstd frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) only.
+    pub fn pack(json: &[u8]) -> Result<Vec<u8>> {
+        zstd::bulk::compress(json, 19)
+            .map_err(|error| Error::internal("compressing the schema").caused_by(error))
+    }
+
+    /// Reads such an object; also the file itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where it is no schema.
+    pub fn unpack(object: &[u8]) -> Result<(Self, Vec<u8>)> {
+        let failed = |error| Error::corrupt("decompressing the schema").caused_by(error);
+        let mut json = Vec::new();
+        let decoder = zstd::stream::read::Decoder::new(object).map_err(failed)?;
+        decoder.take(MAX_SCHEMA + 1).read_to_end(&mut json).map_err(failed)?;
+        if json.len() as u64 > MAX_SCHEMA {
+            return Err(Error::corrupt("the schema is longer than any real one"));
+        }
+        Ok((Self::from_json(&json)?, json))
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -268,7 +302,8 @@ impl Schema {
                 .map_err(|error| Error::corrupt("the schema's header").caused_by(error))?,
             _ => return Err(Error::corrupt("the schema has not one header")),
         };
-        let wanted = if file.block_samples > 0 { 0 } else { file.samples.len() * file.format_fields.len() };
+        let wanted =
+            if file.block_samples > 0 { 0 } else { file.samples.len() * file.format_fields.len() };
         if file.sample_columns.len() != wanted {
             return Err(Error::corrupt("the schema names not one column per sample and field"));
         }

@@ -111,7 +111,8 @@ impl<'a> SiteEncoder<'a> {
         let integer = || Builder::new(Physical::Int64, false, false);
         let qual = Builder::new(schema.qual, false, false);
         let builder = |field: &FieldSpec| Builder::new(field.physical, field.list, false);
-        let keys = schema.info.iter().zip(0..).map(|(field, at)| (field.id.clone().into_bytes(), at));
+        let keys =
+            schema.info.iter().zip(0..).map(|(field, at)| (field.id.clone().into_bytes(), at));
         Self {
             schema,
             fixed: vec![text(), integer(), text(), text(), text(), qual, text(), integer()],
@@ -220,9 +221,8 @@ impl<'a> SiteEncoder<'a> {
             };
             let key = self.key_id(key, template.len());
             // The column has room for the first value of a key only.
-            let column = Some(key as usize).filter(|&at| {
-                self.seen.get(at).is_some_and(|&seen| seen != row)
-            });
+            let column =
+                Some(key as usize).filter(|&at| self.seen.get(at).is_some_and(|&seen| seen != row));
             let mode = match (column, value) {
                 (None, None) => KEY_ONLY,
                 (None, Some(value)) => {
@@ -421,18 +421,19 @@ impl SiteView {
         let needs: Vec<usize> = templates.iter().map(|template| texts_of(template)).collect();
         let list = streams.take(stream::ROWS);
         let mut cursor = Cursor::new(&list, "template rows");
-        let (mut row_ids, mut first_text, mut text) = (Vec::with_capacity(rows), Vec::new(), 0_usize);
+        let (mut row_ids, mut first_text, mut text) =
+            (Vec::with_capacity(rows), Vec::new(), 0_usize);
         for _ in 0..rows {
             let id: u32 = cursor.number()?;
-            let count = needs.get(id as usize).ok_or_else(|| Error::corrupt("a template is missing"))?;
+            let count =
+                needs.get(id as usize).ok_or_else(|| Error::corrupt("a template is missing"))?;
             first_text.push(text);
             text = text.saturating_add(*count);
             row_ids.push(id);
         }
         cursor.finish()?;
         let formats = TextView::from_bytes(&streams.take(stream::FORMATS))?;
-        let formats =
-            formats.iter().map(|text| Format::new(text, schema)).collect();
+        let formats = formats.iter().map(|text| Format::new(text, schema)).collect();
         let columns = (fixed::COUNT + schema.info.len()) as u32;
         Ok(Self {
             templates,
@@ -466,7 +467,15 @@ impl SiteView {
             out.extend_from_slice(self.texts.get(text)?);
             return Ok(Begun::Whole);
         }
-        for at in [fixed::CHROM, fixed::POS, fixed::ID, fixed::REF, fixed::ALT, fixed::QUAL, fixed::FILTER] {
+        for at in [
+            fixed::CHROM,
+            fixed::POS,
+            fixed::ID,
+            fixed::REF,
+            fixed::ALT,
+            fixed::QUAL,
+            fixed::FILTER,
+        ] {
             if at == fixed::QUAL && head & QUAL_TEXT != 0 {
                 out.extend_from_slice(self.texts.get(text)?);
                 text += 1;
@@ -508,7 +517,9 @@ impl SiteView {
                     let classes = &self.classes[fixed::COUNT + key];
                     column.push_text(row, field.list, classes, out)?;
                 }
-                (None, None) => return Err(Error::corrupt("a key without a column has a typed value")),
+                (None, None) => {
+                    return Err(Error::corrupt("a key without a column has a typed value"));
+                }
             }
         }
         if skipped && !printed {

@@ -47,11 +47,13 @@ impl Columns {
         let all = schema.site_columns();
         let places: Vec<usize> = match names {
             None => (0..all.fields().len()).collect(),
-            Some(names) => names.iter().map(|name| place_of(schema, name)).collect::<Result<_>>()?,
+            Some(names) => {
+                names.iter().map(|name| place_of(schema, name)).collect::<Result<_>>()?
+            }
         };
-        let schema = all.project(&places).map_err(|error| {
-            Error::internal("choosing columns").caused_by(error)
-        })?;
+        let schema = all
+            .project(&places)
+            .map_err(|error| Error::internal("choosing columns").caused_by(error))?;
         Ok(Self { places, schema: schema.into() })
     }
 
@@ -82,7 +84,8 @@ impl Columns {
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) where a column was not read.
     pub fn take(&self, loaded: &Loaded, rows: &[usize]) -> Result<RecordBatch> {
-        let failed = |error: arrow_schema::ArrowError| Error::internal("choosing rows").caused_by(error);
+        let failed =
+            |error: arrow_schema::ArrowError| Error::internal("choosing rows").caused_by(error);
         let is_all = rows.len() == loaded.total_rows;
         let rows = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
         let columns: Result<Vec<ArrayRef>> = self
@@ -112,8 +115,9 @@ fn place_of(schema: &Schema, name: &str) -> Result<usize> {
     if let Some(at) = schema.info_index(info) {
         return Ok(FIXED.len() + at);
     }
-    Err(Error::usage(format!("there is no column {name:?}"))
-        .help("_schema.json lists the columns: CHROM, POS, ID, REF, ALT, QUAL, FILTER, END, INFO_…"))
+    Err(Error::usage(format!("there is no column {name:?}")).help(
+        "_schema.json lists the columns: CHROM, POS, ID, REF, ALT, QUAL, FILTER, END, INFO_…",
+    ))
 }
 
 /// Writes batches of rows to an output.

@@ -22,7 +22,8 @@ struct TextSource {
 pub fn open(input: Input) -> Result<Lines> {
     let name = input.name.clone();
     let mut raw = BufReader::with_capacity(1 << 20, input.reader);
-    let failed = |error: std::io::Error| Error::input("cannot read the input").caused_by(error).at(&name);
+    let failed =
+        |error: std::io::Error| Error::input("cannot read the input").caused_by(error).at(&name);
     let is_gzip = raw.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
     let mut reader: Box<dyn BufRead + Send> = match is_gzip {
         true => Box::new(BufReader::with_capacity(1 << 20, MultiGzDecoder::new(raw))),
@@ -46,9 +47,12 @@ pub fn open(input: Input) -> Result<Lines> {
             let at = body.find(&format!("{key}="))?;
             body[at + key.len() + 1..].split([',', '>']).next().map(str::to_owned)
         };
-        for (prefix, list) in [("##INFO=<", &mut declarations.info), ("##FORMAT=<", &mut declarations.format)] {
+        for (prefix, list) in
+            [("##INFO=<", &mut declarations.info), ("##FORMAT=<", &mut declarations.format)]
+        {
             if let Some(body) = text.strip_prefix(prefix)
-                && let (Some(id), Some(number), Some(kind)) = (get(body, "ID"), get(body, "Number"), get(body, "Type"))
+                && let (Some(id), Some(number), Some(kind)) =
+                    (get(body, "ID"), get(body, "Number"), get(body, "Type"))
             {
                 list.push(Declared { id, number, kind, description: String::new() });
             }
@@ -67,7 +71,8 @@ pub fn open(input: Input) -> Result<Lines> {
             .expected("a first line ##fileformat=VCFv4…")
             .at(name));
     }
-    let source = Box::new(TextSource { reader, name, line: Vec::new(), number, ending: b"\n".to_vec() });
+    let source =
+        Box::new(TextSource { reader, name, line: Vec::new(), number, ending: b"\n".to_vec() });
     Ok(Lines { declarations, contigs, reference: None, source })
 }
 

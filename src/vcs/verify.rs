@@ -9,9 +9,7 @@ use super::manifest::{Details, VARIANTS};
 use super::places::Places;
 use super::read::{Loaded, Needs, Parts, Reader, objects_of};
 use super::schema::Schema;
-use crate::dataset::{
-    self, At, Checksum, ChunkEntry, Counts, Dataset, METADATA, Problem, Report,
-};
+use crate::dataset::{self, At, Checksum, ChunkEntry, Counts, Dataset, METADATA, Problem, Report};
 use crate::error::{Context, Error, Result};
 use crate::pipeline::{Progress, ordered};
 use crate::store::Store;
@@ -45,7 +43,8 @@ fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
     let length = length.iter().rev().fold(0_usize, |number, &byte| number << 8 | usize::from(byte));
     let start = end.checked_sub(length).filter(|_| magic == b"PAR1").ok_or_else(damaged)?;
     let footer = Footer::parse(&bytes[start..end])?;
-    let rows = u64::try_from(footer.metadata().file_metadata().num_rows()).map_err(|_| damaged())?;
+    let rows =
+        u64::try_from(footer.metadata().file_metadata().num_rows()).map_err(|_| damaged())?;
     Ok(Counts::from([(VARIANTS.to_owned(), rows)]))
 }
 

@@ -67,11 +67,7 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     /// Ordinary options of a transaction at a time, made from an input.
-    pub fn new(
-        created: String,
-        transactions: [TransactionId; 2],
-        input: InputInfo,
-    ) -> Self {
+    pub fn new(created: String, transactions: [TransactionId; 2], input: InputInfo) -> Self {
         let [transaction, second_transaction] = transactions;
         Self {
             row_group_rows: ROW_GROUP_ROWS,
@@ -236,7 +232,12 @@ fn attempt(
 ) -> Result<Option<(Draft, Summary, Vec<u8>)>> {
     let Lines { declarations, contigs, reference, source } = input;
     let (mut sections, reordered) = if sort {
-        Sections::sorted(source.as_mut(), options.row_group_rows, options.sorting.clone(), progress)?
+        Sections::sorted(
+            source.as_mut(),
+            options.row_group_rows,
+            options.sorting.clone(),
+            progress,
+        )?
     } else {
         (Sections::streamed(source.as_mut(), options.row_group_rows), false)
     };
@@ -324,7 +325,9 @@ struct OpenPart {
 
 impl OpenPart {
     fn len(&self) -> usize {
-        self.sites.len() + self.blocks.iter().map(FileBuilder::len).sum::<usize>() + self.exact.len()
+        self.sites.len()
+            + self.blocks.iter().map(FileBuilder::len).sum::<usize>()
+            + self.exact.len()
     }
 }
 
@@ -392,7 +395,11 @@ impl<'a> Writer<'a> {
 
     /// Adds the next row group.
     fn take(&mut self, group: Encoded) -> Result<()> {
-        if self.open.as_ref().is_some_and(|open| open.chrom != group.chrom || open.len() >= PART_BYTES) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.chrom != group.chrom || open.len() >= PART_BYTES)
+        {
             self.close_part()?;
         }
         let rows = u64::from(group.spatial.rows);
@@ -561,20 +568,26 @@ impl<'a> Writer<'a> {
         self.close_part()?;
         let json = self.schema.to_json()?;
         let mut objects = Vec::new();
-        let path = self.transaction.path("", "_schema", "json")?;
-        objects.push(self.put_object(manifest::SCHEMA_KIND, path, json.clone())?);
+        let path = self.transaction.path("", "_schema", "zst")?;
+        objects.push(self.put_object(manifest::SCHEMA_KIND, path, Schema::pack(&json)?)?);
         for (at, kind) in KINDS.into_iter().enumerate() {
             let pages = std::mem::take(&mut self.pages[at]);
             let path = self.transaction.path("_index", kind, "idx")?;
             objects.push(self.put_object(kind, path, pages)?);
         }
-        let path = self.transaction.path("_index", manifest::SAMPLE_KIND, "json")?;
-        let samples = sample_index(self.schema)?;
+        let path = self.transaction.path("_index", manifest::SAMPLE_KIND, "zst")?;
+        let samples = Schema::pack(&sample_index(self.schema))?;
         objects.push(self.put_object(manifest::SAMPLE_KIND, path, samples)?);
         let uploader = std::mem::replace(&mut self.uploader, Uploader::new(self.store.clone(), 0));
         uploader.finish()?;
         if self.options.verify && !self.options.dry_run {
-            super::verify::read_back(self.store, self.schema, &self.layouts, &self.chunks, self.options.threads)?;
+            super::verify::read_back(
+                self.store,
+                self.schema,
+                &self.layouts,
+                &self.chunks,
+                self.options.threads,
+            )?;
             self.summary.verified = true;
         }
         self.summary.reordered = reordered;
@@ -634,7 +647,7 @@ fn page_of(bytes: &[u8], offset: u64) -> Result<PageRef> {
 }
 
 /// Where each sample's values are: its block and bit, or its columns.
-fn sample_index(schema: &Schema) -> Result<Vec<u8>> {
+fn sample_index(schema: &Schema) -> Vec<u8> {
     let width = schema.format.len();
     let entries = schema.samples.iter().enumerate().map(|(at, name)| match schema.block_samples {
         0 => serde_json::json!({
@@ -644,7 +657,7 @@ fn sample_index(schema: &Schema) -> Result<Vec<u8>> {
         step => serde_json::json!({ "sample": name, "block": at / step, "index": at % step }),
     });
     let lines: Vec<String> = entries.map(|entry| entry.to_string()).collect();
-    Ok(format!("[{}]\n", lines.join(",\n")).into_bytes())
+    format!("[{}]\n", lines.join(",\n")).into_bytes()
 }
 
 impl Exceptions {

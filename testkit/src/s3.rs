@@ -49,7 +49,8 @@ impl Server {
             let path = root.join(key);
             // The implementation fails where a range from the end is longer than the object.
             let range = request.headers().get(hyper::header::RANGE);
-            let suffix = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=-")?.parse().ok());
+            let suffix =
+                range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=-")?.parse().ok());
             let length = path.metadata().map_or(u64::MAX, |found| found.len());
             let whole = suffix.filter(|&suffix: &u64| suffix > length).map(|_| path.clone());
             // It fails on what is a folder to it, too; to S3 that is no object.

@@ -76,7 +76,8 @@ fn test_cut_and_flipped_files_are_refused_or_kept_whole() {
 #[test]
 fn test_unsorted_input_is_sorted_and_comes_back_as_it_was() {
     let text = String::from_utf8(cohort(3, 200)).unwrap();
-    let (header, body): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with('#'));
+    let (header, body): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with('#'));
     let mut body = body;
     let mut choices = Choices(9);
     for at in (1..body.len()).rev() {
@@ -119,9 +120,17 @@ fn test_existing_dataset_is_refused_or_gets_a_new_version() {
 
 #[test]
 fn test_empty_inputs_are_refused_or_empty() {
-    let store = check("only-header.vcf", b"##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n").unwrap();
+    let store = check(
+        "only-header.vcf",
+        b"##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n",
+    )
+    .unwrap();
     assert_eq!(lines(&store, &Places::default()).unwrap().1.records, 0);
-    for (name, bytes) in [("empty.vcf", &b""[..]), ("x.fastq", b"@r\nACGT\n+\nIIII\n"), ("x.png", b"\x89PNG\r\n\x1a\n\0\0")] {
+    for (name, bytes) in [
+        ("empty.vcf", &b""[..]),
+        ("x.fastq", b"@r\nACGT\n+\nIIII\n"),
+        ("x.png", b"\x89PNG\r\n\x1a\n\0\0"),
+    ] {
         assert_eq!(check(name, bytes).unwrap_err().kind(), ErrorKind::Input, "{name}");
     }
 }

@@ -206,9 +206,16 @@ print(len(positions), sum(positions))
             (fields.next() == Some("chr1")).then(|| fields.next()?.parse::<u64>().ok())?
         });
         let hits: Vec<u64> = positions.filter(|at| (1_000_000..=1_010_000).contains(at)).collect();
-        assert_eq!(narrow.trim(), format!("{} {}", hits.len(), hits.iter().sum::<u64>()), "{engine}");
+        assert_eq!(
+            narrow.trim(),
+            format!("{} {}", hits.len(), hits.iter().sum::<u64>()),
+            "{engine}"
+        );
         println!("{engine}: {narrow_bytes} bytes of {wide_bytes}");
-        assert!(narrow_bytes + chr1 * 2 / 3 < wide_bytes, "{engine}: {narrow_bytes} of {wide_bytes}");
+        assert!(
+            narrow_bytes + chr1 * 2 / 3 < wide_bytes,
+            "{engine}: {narrow_bytes} of {wide_bytes}"
+        );
     }
 }
 
@@ -222,5 +229,69 @@ pub(crate) fn s3_options(server: &testkit::s3::Server) -> genomic_objects::store
             session_token: None,
         }),
         ..Default::default()
+    }
+}
+
+/// The README's examples, as printed.
+#[test]
+fn test_examples_of_the_readme_run_as_printed() {
+    if !engines() {
+        return;
+    }
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let block = |language: &str| {
+        let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let mut text = String::from(
+        "##fileformat=VCFv4.3\n##contig=<ID=chr1,length=9000>\n\
+         ##INFO=<ID=DP,Number=1,Type=Integer,Description=\"Depth\">\n\
+         ##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n\
+         #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\n",
+    );
+    for (position, quality, depth) in [(100, "29.5", 12), (200, "50.0", 40), (300, "10", 33)] {
+        text += &format!("chr1\t{position}\t.\tA\tC\t{quality}\tPASS\tDP={depth}\tGT\t0/1\n");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("variants.vcs");
+    let store = Store::open(root.to_str().unwrap(), &Default::default()).unwrap();
+    convert("tiny", text.as_bytes(), &store, &options()).unwrap();
+    let run = |program: &str| {
+        let mut command = Command::new("python3");
+        let output = command.arg("-c").arg(program).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let sql =
+        run(&format!("import duckdb\nprint(duckdb.sql(\"\"\"{}\"\"\").fetchall())", block("sql")));
+    assert_eq!(sql.trim(), "[('chr1', 200, 'A', 'C', 40, '0/1')]");
+    let printed = run(&block("python"));
+    let flat: String = printed.split_whitespace().collect();
+    assert!(flat.contains("chr1┆200┆C") && flat.contains("POS:[[100,200]]"), "{printed}");
+}
+
+/// `_schema.json` is as its JSON Schema says.
+#[test]
+fn test_schema_is_as_its_json_schema_says() {
+    let has = Command::new("python3").args(["-c", "import jsonschema"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        corpus::skip("Python with jsonschema is not installed");
+        return;
+    }
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/vcs.schema.schema.json");
+    for samples in [0, 2, 70] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("variants.vcs");
+        let store = Store::open(root.to_str().unwrap(), &Default::default()).unwrap();
+        let text = if samples == 0 {
+            b"##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n".to_vec()
+        } else {
+            cohort(samples, 20)
+        };
+        convert("cohort", &text, &store, &options()).unwrap();
+        let file = root.join("_schema.json");
+        let program = "import sys, json, jsonschema\njsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load(open(sys.argv[2])))";
+        python(program, &[rules, file.to_str().unwrap()]);
     }
 }

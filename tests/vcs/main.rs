@@ -27,7 +27,10 @@ use testkit::corpus;
 fn options() -> WriteOptions {
     let transactions = [TransactionId::from_bytes([7; 16]), TransactionId::from_bytes([8; 16])];
     let input = InputInfo { name: "test".into(), size_bytes: None, checksum: None, program: None };
-    WriteOptions { threads: 2, ..WriteOptions::new("2026-01-01T00:00:00Z".into(), transactions, input) }
+    WriteOptions {
+        threads: 2,
+        ..WriteOptions::new("2026-01-01T00:00:00Z".into(), transactions, input)
+    }
 }
 
 fn input_of(name: &str, bytes: Vec<u8>) -> Input {

@@ -18,11 +18,14 @@ fn text_of(path: &Path) -> Vec<u8> {
 #[test]
 fn test_every_good_file_comes_back_byte_for_byte() {
     let Some(data) = corpus::require() else { return };
-    for path in good_files(&data).into_iter().filter(|path| path.extension().is_none_or(|e| e != "bcf")) {
+    for path in
+        good_files(&data).into_iter().filter(|path| path.extension().is_none_or(|e| e != "bcf"))
+    {
         let name = path.display().to_string();
         let text = text_of(&path);
         let store = Store::in_memory();
-        let summary = convert(&name, &text, &store, &options()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let summary =
+            convert(&name, &text, &store, &options()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let again = export(&store);
         assert!(again == text, "{name}");
         if summary.rows_with_exceptions > 0 {

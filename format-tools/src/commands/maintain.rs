@@ -194,7 +194,8 @@ impl Files {
         // Only such datasets have tables.
         vcs::manifest::Details::read(dataset.manifest())?;
         let folder = self.table.unwrap_or_default().folder();
-        let is_of_table = |file: &&LiveObject| file.kind == "chunk" && file.path.starts_with(folder);
+        let is_of_table =
+            |file: &&LiveObject| file.kind == "chunk" && file.path.starts_with(folder);
         let paths: Vec<String> =
             files.iter().filter(is_of_table).map(|file| store.name(&file.path)).collect();
         let quoted: Vec<String> =
@@ -410,7 +411,8 @@ impl Gc {
 /// Puts the schema of a dataset of variants at the name that people look for.
 fn refresh_schema(store: &Store, dataset: &Dataset) -> Result<()> {
     if let Some(schema) = dataset.manifest().objects_of(vcs::manifest::SCHEMA_KIND).next() {
-        vcs::write::copy_schema(store, &dataset.read(schema)?);
+        let (_, json) = vcs::schema::Schema::unpack(&dataset.read(schema)?)?;
+        vcs::write::copy_schema(store, &json);
     }
     Ok(())
 }

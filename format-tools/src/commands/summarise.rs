@@ -186,7 +186,10 @@ impl Info {
         line("sites", units::bytes(statistics.site_bytes));
         line("calls", units::bytes(statistics.call_bytes));
         line("exact text", units::bytes(statistics.exact_bytes));
-        line("exceptions", format!("in {} variants", units::count(statistics.rows_with_exceptions)));
+        line(
+            "exceptions",
+            format!("in {} variants", units::count(statistics.rows_with_exceptions)),
+        );
         for (field, count) in &details.exceptions {
             line("", format!("{field} {}", units::count(*count)));
         }

@@ -90,7 +90,8 @@ pub(crate) struct VcfToVcs {
 }
 
 fn parse_compression(text: &str) -> Result<PageCompression, String> {
-    let (codec, level) = text.split_once(':').map_or((text, None), |(codec, level)| (codec, Some(level)));
+    let (codec, level) =
+        text.split_once(':').map_or((text, None), |(codec, level)| (codec, Some(level)));
     match (codec, level) {
         ("snappy", None) => Ok(PageCompression::Snappy),
         ("zstd", None) => Ok(PageCompression::default()),
@@ -173,8 +174,11 @@ impl VcfToVcs {
             text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
         }
         if written.rows_with_exceptions > 0 {
-            let fields: Vec<String> =
-                written.exceptions.iter().map(|(field, count)| format!("{field} {count}")).collect();
+            let fields: Vec<String> = written
+                .exceptions
+                .iter()
+                .map(|(field, count)| format!("{field} {count}"))
+                .collect();
             text += &format!(
                 "\n{} variants have values that are kept as text beside the columns: {}",
                 units::count(written.rows_with_exceptions),

@@ -129,7 +129,8 @@ impl VcsQuery {
         let schema = reader.schema();
         let samples = self.samples(&reader)?;
         let form = self.form()?;
-        let is_text = self.count || matches!(form, Form::Vcf | Form::Table(TableFormat::Tsv | TableFormat::Json));
+        let is_text = self.count
+            || matches!(form, Form::Vcf | Form::Table(TableFormat::Tsv | TableFormat::Json));
         let output = match is_text {
             true => Output::open(self.output.as_deref())?,
             false => Output::open_binary(self.output.as_deref(), "this format")?,
