@@ -27,8 +27,6 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-// One is parsed in the life of the process, so its size is of no account.
-#[expect(clippy::large_enum_variant)]
 #[derive(Debug, Subcommand)]
 enum Command {
     BamToPaf(BamToPaf),

@@ -387,19 +387,6 @@ impl View {
         Self::new(array, depth)
     }
 
-    /// How many scalars there are.
-    pub(super) fn scalars(&self) -> usize {
-        match &self.leaf {
-            Leaf::Bool(array) => array.len(),
-            Leaf::Int32(array) => array.len(),
-            Leaf::Int64(array) => array.len(),
-            Leaf::Float32(array) => array.len(),
-            Leaf::Float64(array) => array.len(),
-            Leaf::Text(array) => array.len(),
-            Leaf::Fixed(array) => array.len(),
-        }
-    }
-
     /// The values of row `row`, at a column whose rows have many; none where the row has none.
     pub(super) fn row(&self, row: usize) -> Range<usize> {
         self.lists.first().map_or(row..row + 1, |list| range_of(list, row))

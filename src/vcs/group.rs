@@ -18,8 +18,6 @@ use crate::error::{Error, Result};
 /// Lines of one contig, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Section {
-    /// The contig, among those of the dataset.
-    pub(super) contig: u32,
     /// Its name as the lines have it.
     pub(super) chrom: Vec<u8>,
     /// The lines, each with its line feed.
@@ -363,149 +361,118 @@ fn subset(schema: &Schema, samples: &[usize], start: usize, out: &mut Vec<u8>) -
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::vcs::infer::{Declarations, Declared, schema};
 
-    fn declared_of(line: &str, kind: &str) -> Option<Declared> {
-        let body = line.strip_prefix("##")?.strip_prefix(kind)?.strip_prefix("=<")?;
-        let get = |key: &str| {
-            let at = body.find(&format!("{key}="))?;
-            body[at + key.len() + 1..].split([',', '>']).next().map(str::to_owned)
+    fn declarations(samples: usize) -> Declarations {
+        let field = |(id, number, kind): (&str, &str, &str)| Declared {
+            id: id.into(),
+            number: number.into(),
+            kind: kind.into(),
+            ..Declared::default()
         };
-        Some(Declared {
-            id: get("ID")?,
-            number: get("Number")?,
-            kind: get("Type")?,
-            ..Default::default()
-        })
+        let info = [
+            ("DP", "1", "Integer"),
+            ("AF", "A", "Float"),
+            ("DB", "0", "Flag"),
+            ("CSQ", ".", "String"),
+        ];
+        let format = [("GT", "1", "String"), ("AD", "R", "Integer"), ("GL", "G", "Float")];
+        Declarations {
+            info: info.map(field).to_vec(),
+            format: format.map(field).to_vec(),
+            samples: (0..samples).map(|sample| format!("S{sample}")).collect(),
+            ..Declarations::default()
+        }
     }
 
-    fn corpus_one(path: &std::path::Path) -> Option<(usize, Exceptions, usize, [usize; 3])> {
-        let out = match path.to_str()?.ends_with("bcf") {
-            true => {
-                std::process::Command::new("bcftools")
-                    .args(["view", "--no-version"])
-                    .arg(path)
-                    .output()
-                    .ok()?
-                    .stdout
-            }
-            false => std::process::Command::new("zcat").arg("-f").arg(path).output().ok()?.stdout,
-        };
-        let mut declarations = Declarations::default();
-        let mut sections: Vec<Section> = Vec::new();
-        for line in out.split(|&b| b == b'\n').filter(|l| !l.is_empty()) {
-            if line[0] == b'#' {
-                let text = String::from_utf8_lossy(line);
-                declarations.info.extend(declared_of(&text, "INFO"));
-                declarations.format.extend(declared_of(&text, "FORMAT"));
-                if text.starts_with("#CHROM") {
-                    declarations.samples =
-                        text.trim_end().split('\t').skip(9).map(str::to_owned).collect();
-                }
-                continue;
-            }
-            let mut f = line.split(|&b| b == b'\t');
-            let chrom = f.next()?.to_vec();
-            let pos: i64 = std::str::from_utf8(f.next()?).ok()?.parse().unwrap_or(0);
-            if sections
-                .last()
-                .is_none_or(|s| s.chrom != chrom || s.len() >= 16384 || s.bytes.len() > 32 << 20)
-            {
-                sections.push(Section { chrom, ..Section::default() });
-            }
-            sections.last_mut()?.push(line, pos, pos, None);
+    /// Encodes lines, which fails where they do not come back, and counts what was kept as text.
+    fn encode(samples: usize, most_columns: usize, lines: &[String]) -> Exceptions {
+        let mut section = Section { chrom: b"1".to_vec(), ..Section::default() };
+        for (at, line) in lines.iter().enumerate() {
+            section.push(line.as_bytes(), at as i64 + 1, at as i64 + 1, None);
         }
-        let schema = schema(&declarations, sections.first(), false, 64);
-        let mut total = Exceptions::default();
-        let (mut rows, mut exact, mut sizes) = (0, 0, [0; 3]);
-        let kind = crate::vcs::file::Kind::new(schema.site_columns(), Default::default()).ok()?;
-        let blocks: Vec<_> = if schema.has_blocks() { schema.blocks() } else { Vec::new() };
-        let kinds: Vec<_> = blocks
-            .iter()
-            .map(|b| {
-                crate::vcs::file::Kind::new(schema.block_columns(b.len()), Default::default())
-                    .unwrap()
-            })
-            .collect();
-        let mut file = crate::vcs::file::FileBuilder::new(&kind).ok()?;
-        let mut files: Vec<_> =
-            kinds.iter().map(|k| crate::vcs::file::FileBuilder::new(k).unwrap()).collect();
-        for section in &sections {
-            let group = Group::encode(&schema, section).unwrap();
-            rows += section.len();
-            total.rows += group.exceptions.rows;
-            total.lines += group.exceptions.lines;
-            total.info = sum([&total.info[..], &group.exceptions.info].into_iter());
-            total.format = sum([&total.format[..], &group.exceptions.format].into_iter());
-            exact += group.residuals.iter().map(Vec::len).sum::<usize>();
-            file.push(kind.encode(&group.sites).unwrap()).unwrap();
-            for ((b, k), f) in group.blocks.iter().zip(&kinds).zip(&mut files) {
-                f.push(k.encode(b).unwrap()).unwrap();
-            }
-        }
-        sizes[0] = file.finish().unwrap().bytes.len();
-        for f in files {
-            sizes[1] += f.finish().unwrap().bytes.len();
-        }
-        sizes[2] = exact;
-        let names: Vec<_> = schema
-            .info
-            .iter()
-            .map(|f| f.id.as_str())
-            .chain(["?"])
-            .zip(&total.info)
-            .filter(|(_, n)| **n > 0)
-            .collect();
-        let fnames: Vec<_> = schema
-            .format
-            .iter()
-            .map(|f| f.id.as_str())
-            .chain(["?"])
-            .zip(&total.format)
-            .filter(|(_, n)| **n > 0)
-            .collect();
-        if !names.is_empty() || !fnames.is_empty() {
-            println!("    {names:?} {fnames:?}");
-        }
-        Some((rows, total, out.len(), sizes))
+        let schema = schema(&declarations(samples), Some(&section), false, most_columns);
+        let group = Group::encode(&schema, &section).unwrap();
+        assert!(group.lines_that_differ(&schema, &section).unwrap().is_empty());
+        group.exceptions
     }
 
     #[test]
-    fn scratch_corpus() {
-        let Ok(root) = std::env::var("GENOMIC_OBJECTS_TEST_DATA") else { return };
-        let mut stack = vec![
-            std::path::PathBuf::from(&root).join("variants"),
-            std::path::PathBuf::from(&root).join("gvcf"),
-            std::path::PathBuf::from(&root).join("annotation"),
-        ];
-        let mut files = Vec::new();
-        while let Some(dir) = stack.pop() {
-            for e in std::fs::read_dir(dir).unwrap().flatten() {
-                if e.path().is_dir() {
-                    stack.push(e.path());
-                } else {
-                    files.push(e.path());
-                }
-            }
+    fn test_group_types_what_is_ordinary() {
+        let lines = [
+            "1\t1\trs1;rs2\tA\tC,G\t29.50\tPASS\tDP=5;AF=0.5,1e-05;DB\tGT:AD\t0/1:3,4,0\t./.:.",
+            "1\t2\t.\tA\t<DEL>\t.\tq10;s50\tAF=.,0.25;DP=.\tGT:GL\t1|2:-0.10,.,-5.00\t0:.",
+            "1\t3\t.\tAN\t*\t1e+06\t.\t.\tGT:AD:GL\t0/0\t|0/1:1",
+        ]
+        .map(str::to_owned);
+        for most_columns in [64, 1] {
+            assert_eq!(encode(2, most_columns, &lines).rows, 0, "{most_columns}");
         }
-        files.sort();
-        for f in files {
-            let n = f.to_string_lossy().into_owned();
-            if ![".vcf", ".vcf.gz", ".bcf"].iter().any(|s| n.ends_with(s)) {
-                continue;
-            }
-            if let Some((rows, t, text, s)) = corpus_one(&f) {
-                let size = std::fs::metadata(&f).unwrap().len();
-                println!(
-                    "{} rows {rows} exc {} whole {} text {text} file {size} vcs {} = {s:?} ratio {:.2}",
-                    f.strip_prefix(&root).unwrap().display(),
-                    t.rows,
-                    t.lines,
-                    s.iter().sum::<usize>(),
-                    s.iter().sum::<usize>() as f64 / size as f64
-                );
-            }
+    }
+
+    #[test]
+    fn test_group_keeps_oddities_as_text() {
+        let odd = [
+            // A key twice, a flag with a value, an undeclared key, empty entries.
+            "1\t1\t.\tA\tC\t5\t.\tDP=1;DP=2;DB=1;X=;;Y\tGT\t0/1\t0/1",
+            // Numbers that are none, or have another text.
+            "1\t2\t.\tA\tC\tnan\t.\tDP=007;AF=+1\tGT:AD:AD\t0/1:1:2\t0,1:x:y:z",
+            // Too few columns, and a carriage return.
+            "1\t3\t.\tA\tC\t5\t.\tDP=1",
+            "1\t4\t.\tA",
+            "1\t5\t.\tA\tC\t5\t.\tDP=1\tGT\t0/1\t0/1\r",
+            "1\t06\t.\tA\tC\t5\t.\t\tGT\t\t",
+        ]
+        .map(str::to_owned);
+        for most_columns in [64, 1] {
+            let exceptions = encode(2, most_columns, &odd);
+            assert_eq!(exceptions.lines, 2, "{exceptions:?}");
+            assert_eq!(exceptions.qual, 1);
+        }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[0-9]{1,4}",
+            "-?[0-9]{1,3}\\.[0-9]{1,4}",
+            "[.,]{1,3}",
+            "[0-9A-Z,.=|/-]{0,8}",
+            "[0-2.][|/][0-2.]",
+        ]
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let entry = (
+            prop::sample::select(vec!["DP", "AF", "DB", "CSQ", "NEW", ""]),
+            proptest::option::of(value()),
+        );
+        let info = prop::collection::vec(entry, 1..5).prop_map(|entries| {
+            let text = |(key, value): (&str, Option<String>)| match value {
+                Some(value) => format!("{key}={value}"),
+                None => key.to_owned(),
+            };
+            entries.into_iter().map(text).collect::<Vec<_>>().join(";")
+        });
+        let keys = prop::sample::subsequence(vec!["GT", "AD", "GL", "ZZ"], 1..4);
+        let cell = prop::collection::vec(value(), 1..5).prop_map(|values| values.join(":"));
+        (value(), info, keys, prop::collection::vec(cell, 3)).prop_map(
+            |(qual, info, keys, cells)| {
+                format!(
+                    "1\t1\t.\tA\tC\t{qual}\t.\t{info}\t{}\t{}",
+                    keys.join(":"),
+                    cells.join("\t")
+                )
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn test_group_gives_any_lines_back(lines in prop::collection::vec(line(), 1..12), blocks: bool) {
+            encode(3, if blocks { 1 } else { 64 }, &lines);
         }
     }
 }

@@ -154,7 +154,7 @@ fn of_file(text: &str, name: &str, contigs: &Contigs) -> Result<Vec<Region>> {
         let mut fields = line.split('\t');
         let contig = fields.next().unwrap_or_default();
         let mut position = || fields.next().map(str::parse::<u64>).transpose();
-        let numbers = position().and_then(|first| Ok((first, position().ok().flatten())));
+        let numbers = position().map(|first| (first, position().ok().flatten()));
         let (first, last) = numbers.map_err(|_| {
             crate::error::Error::input("not a line of regions")
                 .expected("contig, first and last position, separated by tabs")

@@ -350,7 +350,7 @@ impl Parts {
             for (group, spatial) in part.spatial.iter().enumerate() {
                 let quality = part.quality.get(group);
                 let may = self.selection.may_be_in_group(part.contig, spatial)
-                    && quality.is_none_or(|quality| prune(quality));
+                    && quality.is_none_or(prune);
                 if may {
                     tasks.push(Task::new(part, group, spatial.rows as usize, &roots)?);
                 }

@@ -179,10 +179,7 @@ impl Schema {
     /// The samples of each block; of all, where each has columns of its own.
     pub fn blocks(&self) -> Vec<std::ops::Range<usize>> {
         let count = self.samples.len();
-        if !self.has_blocks() {
-            return if count == 0 { Vec::new() } else { vec![0..count] };
-        }
-        let step = self.block_samples;
+        let step = if self.has_blocks() { self.block_samples } else { count.max(1) };
         (0..count).step_by(step).map(|from| from..(from + step).min(count)).collect()
     }
 

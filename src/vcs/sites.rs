@@ -303,7 +303,7 @@ impl<'a> SiteEncoder<'a> {
     }
 
     /// The columns, fixed ones first, and the residual.
-    pub(super) fn finish(mut self) -> Result<(Vec<ArrayRef>, Streams)> {
+    pub(super) fn finish(self) -> Result<(Vec<ArrayRef>, Streams)> {
         let mut streams = Streams::default();
         let mut keys = Texts::default();
         self.extra_keys.iter().for_each(|key| keys.push(key));

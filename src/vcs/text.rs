@@ -1,6 +1,6 @@
 //! VCF text as a source of lines.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 
 use flate2::bufread::MultiGzDecoder;
 
