@@ -1,11 +1,14 @@
 //! Parquet files: written a row group at a time from columns encoded elsewhere, and read from
 //! byte ranges fetched ahead.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch};
 use arrow_schema::{DataType, SchemaRef};
 use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{
@@ -34,7 +37,7 @@ pub enum PageCompression {
 
 impl Default for PageCompression {
     fn default() -> Self {
-        Self::Zstd(3)
+        Self::Zstd(9)
     }
 }
 
@@ -65,8 +68,13 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     columns: SchemaRef,
-    properties: WriterPropertiesPtr,
+    compression: Compression,
 }
+
+/// Scalars that are looked at to choose the encoding of a column.
+const SAMPLE: usize = 2048;
+/// Columns of so few scalars are written plainly: other encodings cost more than they save.
+const FEW: usize = 128;
 
 impl Kind {
     /// Files of `columns`.
@@ -75,59 +83,65 @@ impl Kind {
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) for a level that zstd does not have.
     pub(super) fn new(columns: SchemaRef, compression: PageCompression) -> Result<Self> {
+        Ok(Self { columns, compression: compression.for_parquet()? })
+    }
+
+    /// How a row group is written: the encoding of each column follows from its values.
+    fn properties(&self, columns: &[ArrayRef]) -> WriterPropertiesPtr {
         let mut properties = WriterProperties::builder()
             .set_created_by("genomic-objects".to_owned())
-            .set_compression(compression.for_parquet()?)
+            .set_compression(self.compression)
             .set_offset_index_disabled(true)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_statistics_truncate_length(Some(64))
             .set_dictionary_page_size_limit(1 << 20);
-        for field in columns.fields() {
-            let path = |parts: &[&str]| {
-                let mut all = vec![field.name().clone()];
-                all.extend(parts.iter().map(|&part| part.to_owned()));
-                ColumnPath::new(all)
+        for (field, array) in self.columns.fields().iter().zip(columns) {
+            let mut path = vec![field.name().clone()];
+            let mut leaf = array.clone();
+            while let Some(list) = leaf.as_any().downcast_ref::<ListArray>() {
+                path.extend(["list".to_owned(), "element".to_owned()]);
+                let items = list.values().clone();
+                leaf = items;
+            }
+            let is_list = path.len() > 1;
+            let path = ColumnPath::new(path);
+            let is_plane = matches!(leaf.data_type(), DataType::FixedSizeBinary(_));
+            if is_list || is_plane {
+                properties =
+                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+            }
+            let encoding = match leaf.data_type() {
+                DataType::Int64 if !is_list => Some(Encoding::DELTA_BINARY_PACKED),
+                _ if leaf.len() <= FEW => Some(Encoding::PLAIN),
+                DataType::Int32 | DataType::Int64 => Some(Encoding::BYTE_STREAM_SPLIT),
+                DataType::Float32 | DataType::Float64 if is_varied(&leaf) => {
+                    Some(Encoding::BYTE_STREAM_SPLIT)
+                }
+                DataType::Utf8 if is_varied(&leaf) => Some(text_encoding(&leaf)),
+                DataType::FixedSizeBinary(_) => Some(Encoding::PLAIN),
+                _ => None,
             };
-            match (field.name().as_str(), field.data_type()) {
-                ("POS" | "END" | "ORDINAL", DataType::Int64) => {
-                    properties = properties
-                        .set_column_dictionary_enabled(path(&[]), false)
-                        .set_column_encoding(path(&[]), Encoding::DELTA_BINARY_PACKED);
-                }
-                (_, DataType::FixedSizeBinary(_)) => {
-                    properties = properties
-                        .set_column_statistics_enabled(path(&[]), EnabledStatistics::None);
-                }
-                (_, DataType::List(items)) => {
-                    let (leaf, kind) = match items.data_type() {
-                        DataType::List(inner) => {
-                            (path(&["list", "element", "list", "element"]), inner.data_type())
-                        }
-                        kind => (path(&["list", "element"]), kind),
-                    };
-                    if *kind == DataType::Int32 {
-                        properties = properties
-                            .set_column_dictionary_enabled(leaf.clone(), false)
-                            .set_column_encoding(leaf.clone(), Encoding::BYTE_STREAM_SPLIT);
-                    }
-                    properties =
-                        properties.set_column_statistics_enabled(leaf, EnabledStatistics::None);
-                }
-                _ => {}
+            if let Some(encoding) = encoding {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, encoding);
             }
         }
-        Ok(Self { columns, properties: Arc::new(properties.build()) })
+        Arc::new(properties.build())
     }
 
-    fn writer<W: std::io::Write + Send>(&self, out: W) -> Result<SerializedFileWriter<W>> {
+    fn writer<W: std::io::Write + Send>(
+        &self,
+        out: W,
+        properties: WriterPropertiesPtr,
+    ) -> Result<SerializedFileWriter<W>> {
         let schema = ArrowSchemaConverter::new().convert(&self.columns).map_err(failed)?;
-        SerializedFileWriter::new(out, schema.root_schema_ptr(), self.properties.clone())
-            .map_err(failed)
+        SerializedFileWriter::new(out, schema.root_schema_ptr(), properties).map_err(failed)
     }
 
     /// Encodes the columns of a row group; on any thread.
     pub(super) fn encode(&self, columns: &[ArrayRef]) -> Result<EncodedGroup> {
-        let writer = self.writer(std::io::sink())?;
+        let writer = self.writer(std::io::sink(), self.properties(columns))?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, self.columns.clone());
         let mut writers = factory.create_column_writers(0).map_err(failed)?.into_iter();
         let mut chunks = Vec::new();
@@ -141,6 +155,41 @@ impl Kind {
         }
         Ok(EncodedGroup(chunks))
     }
+}
+
+/// Whether most values at the start of a column are different, so that a dictionary would be as
+/// long as the column.
+fn is_varied(leaf: &ArrayRef) -> bool {
+    let count = leaf.len().min(SAMPLE);
+    let distinct = match leaf.data_type() {
+        DataType::Float32 => {
+            let values = leaf.as_primitive::<Float32Type>().values();
+            values[..count]
+                .iter()
+                .map(|value| u64::from(value.to_bits()))
+                .collect::<HashSet<_>>()
+                .len()
+        }
+        DataType::Float64 => {
+            let values = leaf.as_primitive::<Float64Type>().values();
+            values[..count].iter().map(|value| value.to_bits()).collect::<HashSet<_>>().len()
+        }
+        DataType::Utf8 => {
+            let texts = leaf.as_string::<i32>();
+            (0..count).map(|at| texts.value(at)).collect::<HashSet<_>>().len()
+        }
+        _ => 0,
+    };
+    2 * distinct > count
+}
+
+/// Short texts, such as names, share beginnings; long ones are left to the compression.
+fn text_encoding(leaf: &ArrayRef) -> Encoding {
+    let texts = leaf.as_string::<i32>();
+    if texts.value_data().len() > 32 * texts.len() {
+        return Encoding::PLAIN;
+    }
+    Encoding::DELTA_BYTE_ARRAY
 }
 
 /// The encoded columns of a row group.
@@ -161,7 +210,7 @@ pub(super) struct Finished {
 impl FileBuilder {
     /// An empty file.
     pub(super) fn new(kind: &Kind) -> Result<Self> {
-        kind.writer(Vec::new()).map(Self)
+        kind.writer(Vec::new(), kind.properties(&[])).map(Self)
     }
 
     /// Adds a row group.

@@ -142,8 +142,6 @@ impl Group {
             let (arrays, streams) = block.finish()?;
             residuals.push(streams.encode());
             if schema.has_blocks() {
-                let mut arrays = arrays;
-                arrays.push(columns[fixed::POS].clone());
                 blocks.push(arrays);
             } else {
                 columns.extend(arrays);

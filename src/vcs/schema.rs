@@ -115,7 +115,7 @@ impl Schema {
         let mut sample_columns = Vec::new();
         if has_blocks {
             let mut names = Names::default();
-            PLANES.iter().chain([&OTHER, &"POS", &"CONTIG", &"BLOCK"]).for_each(|name| {
+            PLANES.iter().chain([&OTHER, &"CONTIG", &"BLOCK"]).for_each(|name| {
                 names.unique(name);
             });
             for field in &mut format {
@@ -228,7 +228,6 @@ impl Schema {
         fields.extend(
             others.map(|(_, spec)| Field::new(&spec.column, list_of(spec.data_type()), true)),
         );
-        fields.push(Field::new("POS", DataType::Int64, false));
         Arc::new(arrow_schema::Schema::new(fields))
     }
 

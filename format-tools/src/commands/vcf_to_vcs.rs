@@ -53,7 +53,7 @@ pub(crate) struct VcfToVcs {
     row_group_rows: u32,
 
     /// How pages are compressed: zstd, zstd:LEVEL (1 to 22) or snappy
-    #[arg(long, value_name = "CODEC", default_value = "zstd:3", value_parser = parse_compression)]
+    #[arg(long, value_name = "CODEC", default_value = "zstd:9", value_parser = parse_compression)]
     compression: PageCompression,
 
     /// Make a new version where a dataset exists already
