@@ -153,6 +153,8 @@ impl Fields {
     fn specs(self, is_format: bool) -> Vec<FieldSpec> {
         self.list
             .into_iter()
+            // The column END has its values.
+            .filter(|(declared, _, _)| is_format || declared.id != "END")
             .map(|(declared, is_declared, seen)| {
                 let is_flag = declared.kind == "Flag" && !is_format;
                 let physical = match declared.kind.as_str() {

@@ -30,7 +30,8 @@ pub struct Details {
     /// The assembly, from the header's `##reference` or the contigs' `assembly`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reference: Option<String>,
-    /// All contigs: those of the header, then others in the order in which records have them.
+    /// The contigs that have variants: those of the header in its order, then others in the order in
+    /// which records have them.
     pub chromosomes: Vec<String>,
     /// More about contigs.
     pub contigs: ContigFields,
@@ -77,8 +78,8 @@ pub struct Statistics {
 pub struct ContigFields {
     /// Lengths in bases; 0 where the header does not say.
     pub lengths: Vec<u64>,
-    /// Ordinal and variants of the contigs that have any.
-    pub variants: Vec<(u32, u64)>,
+    /// How many variants.
+    pub variants: Vec<u64>,
 }
 
 /// The members in the order in which they are written.

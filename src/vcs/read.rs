@@ -20,8 +20,8 @@ use super::places::{Places, Selection};
 use super::schema::Schema;
 use super::sites::{SiteView, fixed};
 use crate::dataset::{At, Checksum, Dataset, Manifest, ObjectRef};
-use crate::error::{Context, Error, Result};
-use crate::genome::{ContigId, Contigs};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::genome::{Contig, ContigId, Contigs};
 use crate::pipeline::ordered_by_weight;
 use crate::store::{Meter, Pending, RangeRequest, Store};
 
@@ -471,7 +471,7 @@ impl Roots {
     fn new(schema: &Schema, needs: &Needs, all_places: bool) -> Self {
         let mut sites: BTreeSet<usize> = BTreeSet::new();
         sites.extend([fixed::CHROM, fixed::POS]);
-        if needs.end || !all_places {
+        if needs.end || !all_places || needs.info.has("END") {
             sites.insert(fixed::END);
         }
         if needs.fixed {
@@ -621,12 +621,36 @@ type Planned = (Details, Contigs, Selection, Schema, Vec<Arc<OpenPart>>);
 fn fetch_plan(store: &Store, dataset: &Dataset, places: &Places) -> Result<Planned> {
     let details = Details::read(dataset.manifest()).at(|| store.name(""))?;
     let contigs = details.dictionary().at(|| store.name(""))?;
-    let selection = Selection::new(places, &contigs)?;
+    let selection = match Selection::new(places, &contigs) {
+        Ok(selection) => selection,
+        // The header may have contigs that no variant lies on.
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            let (schema, _) = fetch_index(store, dataset.manifest(), &[])?;
+            Selection::new(places, &with_header(&contigs, &schema)?)?
+        }
+        Err(error) => return Err(error),
+    };
     let parts = details.index.read().at(|| store.name(""))?;
     let parts: Vec<Part> =
         parts.into_iter().filter(|part| selection.may_be_in_part(part)).collect();
     let (schema, parts) = fetch_index(store, dataset.manifest(), &parts)?;
     Ok((details, contigs, selection, schema, parts))
+}
+
+/// The dictionary with the contigs of the header besides.
+fn with_header(contigs: &Contigs, schema: &Schema) -> Result<Contigs> {
+    let header = String::from_utf8_lossy(&schema.header);
+    let declared = header.lines().filter_map(|line| {
+        let fields = line.strip_prefix("##contig=<")?.trim_end_matches('>');
+        fields.split(',').find_map(|field| field.strip_prefix("ID="))
+    });
+    let mut all: Vec<Contig> = contigs.iter().cloned().collect();
+    for name in declared {
+        if !all.iter().any(|contig| contig.name == name) {
+            all.push(Contig { name: name.to_owned(), length: 0, md5: None });
+        }
+    }
+    Contigs::new(all)
 }
 
 /// Fetches the schema and the pages of `parts`.

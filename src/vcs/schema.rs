@@ -251,10 +251,28 @@ impl Schema {
             header: text.map(str::to_owned),
             header_base64: text.is_none().then(|| STANDARD.encode(&self.header)),
         };
-        let mut json = serde_json::to_vec_pretty(&file)
-            .map_err(|error| Error::internal("writing the schema").caused_by(error))?;
-        json.push(b'\n');
-        Ok(json)
+        let failed = |error| Error::internal("writing the schema").caused_by(error);
+        let serde_json::Value::Object(members) = serde_json::to_value(&file).map_err(failed)?
+        else {
+            return Err(Error::internal("the schema is no object"));
+        };
+        // A line a member, and a field; the rest is long lists.
+        let mut json = String::from("{\n");
+        for (at, (name, value)) in members.iter().enumerate() {
+            let value = match (name.as_str(), value) {
+                ("info" | "format_fields", serde_json::Value::Array(fields))
+                    if !fields.is_empty() =>
+                {
+                    let lines: Vec<String> = fields.iter().map(ToString::to_string).collect();
+                    format!("[\n{}\n]", lines.join(",\n"))
+                }
+                (_, value) => value.to_string(),
+            };
+            let comma = if at + 1 < members.len() { "," } else { "" };
+            json += &format!("{}: {value}{comma}\n", serde_json::Value::from(name.as_str()));
+        }
+        json += "}\n";
+        Ok(json.into_bytes())
     }
 
     /// As the object that a manifest lists: the file as a zstd frame.

@@ -36,7 +36,9 @@ const FORMAT_SHIFT: u32 = 3;
 const TYPED: u64 = 0;
 const KEY_ONLY: u64 = 1;
 const TEXT: u64 = 2;
-const MODES: u64 = 3;
+/// The value of the column END, which INFO/END is not stored beside.
+const OF_END: u64 = 3;
+const MODES: u64 = 4;
 
 /// Columns of sites before those of INFO, in order.
 pub(super) mod fixed {
@@ -177,7 +179,8 @@ impl<'a> SiteEncoder<'a> {
         let mut template = std::mem::take(&mut self.scratch);
         template.clear();
         template.push(head);
-        let has_text = self.push_info(row, fields.info, &mut template) || head & QUAL_TEXT != 0;
+        let has_text =
+            self.push_info(row, fields.info, place.end, &mut template) || head & QUAL_TEXT != 0;
         self.rows_with_text += u64::from(has_text);
         self.push_template(&template);
         self.scratch = template;
@@ -212,7 +215,7 @@ impl<'a> SiteEncoder<'a> {
     }
 
     /// Adds the entries of INFO to columns and template; whether any is kept as text.
-    fn push_info(&mut self, row: usize, info: &[u8], template: &mut Vec<u64>) -> bool {
+    fn push_info(&mut self, row: usize, info: &[u8], end: i64, template: &mut Vec<u64>) -> bool {
         let mut has_text = false;
         for entry in info.split(|&byte| byte == b';') {
             let (key, value) = match memchr::memchr(b'=', entry) {
@@ -223,8 +226,12 @@ impl<'a> SiteEncoder<'a> {
             // The column has room for the first value of a key only.
             let column =
                 Some(key as usize).filter(|&at| self.seen.get(at).is_some_and(|&seen| seen != row));
+            let is_end = || entry.starts_with(b"END=") && column.is_none();
             let mode = match (column, value) {
                 (None, None) => KEY_ONLY,
+                (None, Some(value)) if is_end() && number::parse_integer(value) == Some(end) => {
+                    OF_END
+                }
                 (None, Some(value)) => {
                     self.texts.push(value);
                     TEXT
@@ -511,6 +518,12 @@ impl SiteView {
                 continue;
             }
             out.push(b'=');
+            if mode == OF_END {
+                let end = columns.get(fixed::END).and_then(Option::as_ref);
+                let end = end.ok_or_else(|| Error::internal("END was not read"))?;
+                end.push_text(row, false, &[], out)?;
+                continue;
+            }
             match (kept, column) {
                 (Some(kept), _) => out.extend_from_slice(kept),
                 (None, Some((field, column))) => {

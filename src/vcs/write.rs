@@ -618,14 +618,21 @@ impl<'a> Writer<'a> {
         let mut statistics = self.statistics.clone();
         statistics.rows_with_exceptions = self.exceptions.rows;
         statistics.lines_kept_whole = self.exceptions.lines;
-        let counts = (0..).zip(&self.counts).filter(|(_, (_, variants))| *variants > 0);
+        // Contigs without variants are in the header, which may list thousands.
+        let used: Vec<usize> =
+            (0..self.contigs.len()).filter(|&at| self.counts[at].1 > 0).collect();
+        let mut parts = self.parts.clone();
+        for part in &mut parts {
+            let at = used.binary_search(&(part.contig as usize)).unwrap_or_default();
+            part.contig = at as u32;
+        }
         Details {
             sample_count: self.schema.samples.len() as u64,
             reference,
-            chromosomes: self.contigs.iter().map(|(name, _)| name.clone()).collect(),
+            chromosomes: used.iter().map(|&at| self.contigs[at].0.clone()).collect(),
             contigs: ContigFields {
-                lengths: self.contigs.iter().map(|(_, length)| *length).collect(),
-                variants: counts.map(|(contig, (_, variants))| (contig, *variants)).collect(),
+                lengths: used.iter().map(|&at| self.contigs[at].1).collect(),
+                variants: used.iter().map(|&at| self.counts[at].1).collect(),
             },
             variant_count: self.summary.variants,
             row_group_rows: self.options.row_group_rows as u64,
@@ -635,7 +642,7 @@ impl<'a> Writer<'a> {
             ending,
             statistics,
             exceptions: self.summary.exceptions.clone(),
-            index: Directory::new(&self.parts),
+            index: Directory::new(&parts),
         }
     }
 }
