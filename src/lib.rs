@@ -10,6 +10,7 @@
 //! - [`codec`]: zstd, rANS, read names, qualities.
 //! - [`pipeline`]: ordered parallel work in bounded memory, sorting beyond memory, progress.
 //! - [`paf`]: alignments in chunks: written, queried, verified.
+//! - [`vcs`]: variants in columns: written, queried, verified.
 //! - [`simulate`]: reads out of a seed.
 //!
 //! ```
@@ -37,5 +38,6 @@ pub mod pipeline;
 pub mod records;
 pub mod simulate;
 pub mod store;
+pub mod vcs;
 
 pub use error::{Error, Result};

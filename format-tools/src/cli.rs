@@ -12,7 +12,8 @@ use crate::options::Messages;
 use crate::{interrupt, report};
 
 /// The tools that are also commands of their own name.
-pub(crate) const TOOLS: [&str; 3] = ["bam-to-paf", "paf-query", "paf-to-bam"];
+pub(crate) const TOOLS: [&str; 6] =
+    ["bam-to-paf", "paf-query", "paf-to-bam", "vcf-to-vcs", "vcs-query", "vcs-to-vcf"];
 
 /// Genomic data in object storage: convert, query, maintain
 #[derive(Debug, Parser)]
@@ -26,13 +27,14 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-// One is parsed in the life of the process, so its size is of no account.
-#[expect(clippy::large_enum_variant)]
 #[derive(Debug, Subcommand)]
 enum Command {
     BamToPaf(BamToPaf),
     PafQuery(PafQuery),
     PafToBam(PafToBam),
+    VcfToVcs(VcfToVcs),
+    VcsQuery(VcsQuery),
+    VcsToVcf(VcsToVcf),
     Info(Info),
     Idxstats(Idxstats),
     Flagstat(Flagstat),
@@ -70,6 +72,9 @@ impl Cli {
             Command::BamToPaf(command) => command.run(),
             Command::PafQuery(command) => command.run(),
             Command::PafToBam(command) => command.run(),
+            Command::VcfToVcs(command) => command.run(),
+            Command::VcsQuery(command) => command.run(),
+            Command::VcsToVcf(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Idxstats(command) => command.run(),
             Command::Flagstat(command) => command.run(),
@@ -95,6 +100,9 @@ impl Command {
             Self::BamToPaf(command) => &command.messages,
             Self::PafQuery(command) => &command.messages,
             Self::PafToBam(command) => &command.messages,
+            Self::VcfToVcs(command) => &command.messages,
+            Self::VcsQuery(command) => &command.messages,
+            Self::VcsToVcf(command) => &command.messages,
             Self::Info(command) => &command.messages,
             Self::Idxstats(command) => &command.messages,
             Self::Flagstat(command) => &command.messages,

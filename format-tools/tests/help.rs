@@ -62,7 +62,10 @@ fn test_man_writes_a_page_for_every_command_and_tool() {
     let path = folder.path().to_str().expect("a path in UTF-8");
     assert_eq!(stdout(&run(["man", "--out", path])), "");
     let mut pages: Vec<String> = vec!["format-tools".into()];
-    pages.extend(["bam-to-paf", "paf-query", "paf-to-bam"].map(String::from));
+    pages.extend(
+        ["bam-to-paf", "paf-query", "paf-to-bam", "vcf-to-vcs", "vcs-query", "vcs-to-vcf"]
+            .map(String::from),
+    );
     let commands = commands();
     let others = commands.iter().filter(|command| *command != "help");
     pages.extend(others.map(|command| format!("format-tools-{command}")));

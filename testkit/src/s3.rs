@@ -42,10 +42,30 @@ impl Server {
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
+        let root = folder.path().to_owned();
         let listener = listen(0, move |request| {
             let service = service.clone();
+            let key = request.uri().path().trim_start_matches('/').replace("%3D", "=");
+            let path = root.join(key);
+            // The implementation fails where a range from the end is longer than the object.
+            let range = request.headers().get(hyper::header::RANGE);
+            let suffix =
+                range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=-")?.parse().ok());
+            let length = path.metadata().map_or(u64::MAX, |found| found.len());
+            let whole = suffix.filter(|&suffix: &u64| suffix > length).map(|_| path.clone());
+            // It fails on what is a folder to it, too; to S3 that is no object.
+            let is_folder = request.method() == hyper::Method::HEAD && path.is_dir();
+            let is_no_object = is_folder && path.parent().is_some_and(|parent| parent != root);
             async move {
                 use http_body_util::BodyExt;
+                if let Some(path) = whole {
+                    return whole_object(&path);
+                }
+                if is_no_object {
+                    let mut answer = hyper::Response::new(crate::server::text(""));
+                    *answer.status_mut() = hyper::StatusCode::NOT_FOUND;
+                    return Ok(answer);
+                }
                 let answer = service.call(request.map(s3s::Body::from)).await;
                 let answer = answer.map_err(|e| BoxError::from(format!("{e:?}")))?;
                 Ok(answer.map(|body| BoxBody::new(body.map_err(|e| BoxError::from(e.to_string())))))
@@ -71,4 +91,19 @@ impl Deref for Server {
     fn deref(&self) -> &Control {
         &self.listener.control
     }
+}
+
+/// An object as the answer to a range of it that is longer.
+fn whole_object(path: &std::path::Path) -> Result<hyper::Response<BoxBody>, BoxError> {
+    use http_body_util::BodyExt;
+    let bytes = std::fs::read(path)?;
+    let last = bytes.len().saturating_sub(1);
+    let range = format!("bytes 0-{last}/{}", bytes.len());
+    let body = http_body_util::Full::new(bytes::Bytes::from(bytes)).map_err(|e| match e {});
+    Ok(hyper::Response::builder()
+        .status(hyper::StatusCode::PARTIAL_CONTENT)
+        .header(hyper::header::CONTENT_RANGE, range)
+        .header(hyper::header::ETAG, "\"whole\"")
+        .header(hyper::header::LAST_MODIFIED, "Wed, 21 Oct 2015 07:28:00 GMT")
+        .body(BoxBody::new(body))?)
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
-use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntry};
+use clap::{Args, ValueEnum};
+use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntry, Manifest};
 use genomic_objects::error::{Error, Result};
 use genomic_objects::paf;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::Store;
+use genomic_objects::vcs;
 use serde_json::{Value, json};
 
 use crate::environment;
@@ -19,13 +20,48 @@ use crate::units::{self, parse_duration};
 
 /// List the objects of a dataset
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  format-tools files --table sites cohort.vcs
+  format-tools files --duckdb cohort.vcs | duckdb")]
 pub(crate) struct Files {
     #[command(flatten)]
     dataset: DatasetAt,
+
+    /// Only the Parquet files of a table, a path or URL a line: sites, or calls of many samples
+    #[arg(long, value_enum, value_name = "TABLE", hide_possible_values = true)]
+    table: Option<Table>,
+
+    /// Print a query of the table for DuckDB
+    #[arg(long, conflicts_with = "polars")]
+    duckdb: bool,
+
+    /// Print a query of the table for Polars
+    #[arg(long)]
+    polars: bool,
+
     #[command(flatten)]
     stores: Stores,
     #[command(flatten)]
     pub(crate) messages: Messages,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Table {
+    /// Sites, and the values of few samples
+    #[default]
+    Sites,
+    /// Values of many samples, in blocks
+    Calls,
+}
+
+impl Table {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Sites => "data/",
+            Self::Calls => "_calls/",
+        }
+    }
 }
 
 /// Check every byte of a dataset against its checksum, and every count against the manifest
@@ -135,7 +171,11 @@ pub(crate) struct Cp {
 impl Files {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
-        let files = Dataset::open(&store, self.dataset.version())?.files()?;
+        let dataset = Dataset::open(&store, self.dataset.version())?;
+        let files = dataset.files()?;
+        if self.table.is_some() || self.duckdb || self.polars {
+            return self.print_table(&store, &dataset, &files);
+        }
         if self.messages.json {
             let object = |file: &LiveObject| json!({ "path": file.path, "kind": file.kind, "size_bytes": file.size_bytes });
             return print_array(files.iter().map(object));
@@ -145,6 +185,32 @@ impl Files {
             format!("{}\t{}\t{size}\n", file.path, file.kind)
         };
         output::print(&files.iter().map(line).collect::<String>())
+    }
+}
+
+impl Files {
+    /// The Parquet files of a table, or a query over them.
+    fn print_table(&self, store: &Store, dataset: &Dataset, files: &[LiveObject]) -> Result<()> {
+        // Only such datasets have tables.
+        vcs::manifest::Details::read(dataset.manifest())?;
+        let folder = self.table.unwrap_or_default().folder();
+        let is_of_table =
+            |file: &&LiveObject| file.kind == "chunk" && file.path.starts_with(folder);
+        let paths: Vec<String> =
+            files.iter().filter(is_of_table).map(|file| store.name(&file.path)).collect();
+        let quoted: Vec<String> =
+            paths.iter().map(|path| format!("'{}'", path.replace('\'', "''"))).collect();
+        let list = quoted.join(",\n  ");
+        output::print(&match (self.duckdb, self.polars) {
+            (true, _) => format!(
+                "SELECT * FROM read_parquet([\n  {list}\n], hive_partitioning = false) LIMIT 10;\n"
+            ),
+            (_, true) => format!(
+                "import polars as pl\n\nvariants = pl.scan_parquet([\n  {list}\n], \
+                 hive_partitioning=False)\nprint(variants.head(10).collect())\n"
+            ),
+            _ => paths.iter().map(|path| format!("{path}\n")).collect::<String>(),
+        })
     }
 }
 
@@ -160,7 +226,13 @@ impl Verify {
         let dataset = Dataset::open(&store, self.dataset.version())?;
         let progress = Arc::new(Progress::default());
         let display = self.messages.start_progress(&progress, "verified");
-        let report = paf::verify::verify(&dataset, self.threads.count().get(), Some(&progress));
+        let threads = self.threads.count().get();
+        let (counted, report) = match dataset.manifest().format.as_str() {
+            vcs::manifest::FORMAT => {
+                (vcs::manifest::VARIANTS, vcs::verify::verify(&dataset, threads, Some(&progress)))
+            }
+            _ => (paf::manifest::READS, paf::verify::verify(&dataset, threads, Some(&progress))),
+        };
         drop(display);
         let report = report?;
         for problem in &report.problems {
@@ -169,12 +241,12 @@ impl Verify {
         for note in &report.notes {
             self.messages.say(&format!("note: {note}"));
         }
-        let reads = report.counts.get(paf::manifest::READS).copied().unwrap_or(0);
+        let records = report.counts.get(counted).copied().unwrap_or(0);
         let text = format!(
-            "{} objects of {} and {} reads checked: {}",
+            "{} objects of {} and {} {counted} checked: {}",
             units::count(report.objects),
             units::bytes(report.bytes),
-            units::count(reads),
+            units::count(records),
             match report.problems.len() {
                 0 => "all is well".to_owned(),
                 problems => format!("{problems} problems"),
@@ -184,7 +256,7 @@ impl Verify {
         let json = json!({
             "objects": report.objects,
             "bytes": report.bytes,
-            "reads": reads,
+            counted: records,
             "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
             "notes": report.notes,
         });
@@ -211,17 +283,18 @@ impl Log {
                     "dataset_version": manifest.dataset_version,
                     "created": manifest.created,
                     "operation": manifest.operation.to_string(),
-                    "read_count": manifest.fields.get("read_count"),
+                    count_of(manifest).0: count_of(manifest).1,
                     "inputs": manifest.inputs,
                     "kept": kept,
                 })
             }));
         }
         let line = |LogEntry { manifest, kept }: &LogEntry| {
-            let reads = manifest.fields.get("read_count").cloned().unwrap_or_default();
+            let (name, count) = count_of(manifest);
+            let noun = if name == "variant_count" { "variants" } else { "reads" };
             let inputs: Vec<&str> = manifest.inputs.iter().map(|i| i.name.as_str()).collect();
             format!(
-                "{}\t{}\t{}\t{reads} reads\t{}{}\n",
+                "{}\t{}\t{}\t{count} {noun}\t{}{}\n",
                 manifest.dataset_version,
                 manifest.created,
                 manifest.operation,
@@ -231,6 +304,15 @@ impl Log {
         };
         output::print(&entries.iter().map(line).collect::<String>())
     }
+}
+
+/// What a manifest counts, and how many.
+fn count_of(manifest: &Manifest) -> (&'static str, Value) {
+    let name = match manifest.format.as_str() {
+        vcs::manifest::FORMAT => "variant_count",
+        _ => "read_count",
+    };
+    (name, manifest.fields.get(name).cloned().unwrap_or_default())
 }
 
 impl Diff {
@@ -281,6 +363,7 @@ impl Rollback {
         }
         let id = environment::transaction_id()?;
         let dataset = dataset::rollback(&store, self.version, &environment::now(), id)?;
+        refresh_schema(&store, &dataset)?;
         let version = dataset.manifest().dataset_version;
         let text = format!("version {version} has the content of version {}", self.version);
         let json = json!({ "dataset_version": version, "source": self.version });
@@ -325,6 +408,15 @@ impl Gc {
     }
 }
 
+/// Puts the schema of a dataset of variants at the name that people look for.
+fn refresh_schema(store: &Store, dataset: &Dataset) -> Result<()> {
+    if let Some(schema) = dataset.manifest().objects_of(vcs::manifest::SCHEMA_KIND).next() {
+        let (_, json) = vcs::schema::Schema::unpack(&dataset.read(schema)?)?;
+        vcs::write::copy_schema(store, &json);
+    }
+    Ok(())
+}
+
 impl Cp {
     pub(crate) fn run(self) -> Result<()> {
         let options = self.stores.options();
@@ -343,6 +435,7 @@ impl Cp {
         );
         drop(display);
         let copied = copied?;
+        refresh_schema(&target, &copied.dataset)?;
         let text = format!(
             "copied {} objects of {} to {}; {} were there already",
             units::count(copied.objects),

@@ -8,6 +8,9 @@ mod paf_to_bam;
 mod simulate;
 mod summarise;
 mod tooling;
+mod vcf_to_vcs;
+mod vcs_query;
+mod vcs_to_vcf;
 
 pub(crate) use bam_to_paf::BamToPaf;
 pub(crate) use demo::Demo;
@@ -17,3 +20,6 @@ pub(crate) use paf_to_bam::PafToBam;
 pub(crate) use simulate::Simulate;
 pub(crate) use summarise::{Depth, Flagstat, Idxstats, Info};
 pub(crate) use tooling::{Completions, Man};
+pub(crate) use vcf_to_vcs::VcfToVcs;
+pub(crate) use vcs_query::VcsQuery;
+pub(crate) use vcs_to_vcf::VcsToVcf;

@@ -10,6 +10,7 @@ use genomic_objects::paf::depth::{DepthOptions, Zeros, depth};
 use genomic_objects::paf::manifest::Details;
 use genomic_objects::paf::read::{Places, Reader};
 use genomic_objects::store::Store;
+use genomic_objects::vcs;
 use serde_json::json;
 
 use crate::options::{DatasetAt, Messages, Stores, Threads};
@@ -96,7 +97,12 @@ pub(crate) struct Depth {
 
 impl Info {
     pub(crate) fn run(self) -> Result<()> {
-        let (dataset, details) = describe(&self.dataset, &self.stores)?;
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let dataset = Dataset::open(&store, self.dataset.version())?;
+        if dataset.manifest().format == vcs::manifest::FORMAT {
+            return self.describe_variants(&dataset);
+        }
+        let details = Details::read(dataset.manifest())?;
         let manifest = dataset.manifest();
         let sizes: Vec<u64> = dataset.chunks()?.iter().map(|chunk| chunk.size_bytes).collect();
         let total: u64 = sizes.iter().sum();
@@ -134,6 +140,58 @@ impl Info {
         line("blocks", units::count(details.index.blocks()));
         for (bound, chunks) in histogram(&sizes) {
             line("", format!("{chunks} {bound}"));
+        }
+        output::print(&text)
+    }
+}
+
+impl Info {
+    fn describe_variants(&self, dataset: &Dataset) -> Result<()> {
+        let manifest = dataset.manifest();
+        let details = vcs::manifest::Details::read(manifest)?;
+        let statistics = &details.statistics;
+        if self.messages.json {
+            let json = json!({
+                "format": manifest.format,
+                "version": manifest.version,
+                "dataset_version": manifest.dataset_version,
+                "created": manifest.created,
+                "reference": details.reference,
+                "contigs": details.chromosomes.len(),
+                "variant_count": details.variant_count,
+                "sample_count": details.sample_count,
+                "block_samples": details.block_samples,
+                "compression": details.compression,
+                "row_group_rows": details.row_group_rows,
+                "parts": details.index.parts,
+                "row_groups": details.index.row_groups,
+                "statistics": statistics,
+                "exceptions": details.exceptions,
+                "keeps_input_order": details.keeps_input_order,
+                "chunk_bytes": details.chunk_bytes(),
+            });
+            return output::print(&format!("{json}\n"));
+        }
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
+        line("format", format!("{} {}", manifest.format, manifest.version));
+        line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        line("reference", details.reference.clone().unwrap_or_else(|| "-".to_owned()));
+        line("contigs", units::count(details.chromosomes.len() as u64));
+        line("variants", units::count(details.variant_count));
+        line("samples", units::count(details.sample_count));
+        line("compression", details.compression.clone());
+        line("parts", units::count(details.index.parts));
+        line("row groups", units::count(details.index.row_groups));
+        line("sites", units::bytes(statistics.site_bytes));
+        line("calls", units::bytes(statistics.call_bytes));
+        line("exact text", units::bytes(statistics.exact_bytes));
+        line(
+            "exceptions",
+            format!("in {} variants", units::count(statistics.rows_with_exceptions)),
+        );
+        for (field, count) in &details.exceptions {
+            line("", format!("{field} {}", units::count(*count)));
         }
         output::print(&text)
     }

@@ -1,0 +1,76 @@
+//! `vcs-to-vcf`: a dataset becomes a variant file again.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use genomic_objects::error::{Error, Result};
+use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::store::Store;
+use genomic_objects::vcs::export;
+use genomic_objects::vcs::places::Places;
+use genomic_objects::vcs::read::Reader;
+
+use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::output::Output;
+use crate::units::parse_size;
+
+/// Convert a VCS dataset back to VCF or BCF
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+VCF is byte for byte the text that the dataset was made from, header and order included. It is
+checked against the digests taken then, and the command fails if it differs.
+
+Examples:
+  vcs-to-vcf cohort.vcs > cohort.vcf
+  vcs-to-vcf -O vcf.gz -o cohort.vcf.gz s3://bucket/cohort.vcs")]
+pub(crate) struct VcsToVcf {
+    #[command(flatten)]
+    dataset: DatasetAt,
+
+    /// Write to this file instead of standard output
+    #[arg(short = 'o', long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Memory for restoring the order of the input, where sorting changed it
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    #[arg(help_heading = "Resources")]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR", help_heading = "Resources")]
+    temp_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    stores: Stores,
+    #[command(flatten)]
+    pub(crate) messages: Messages,
+}
+
+impl VcsToVcf {
+    pub(crate) fn run(self) -> Result<()> {
+        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
+        let reader = Reader::open(&store, self.dataset.version(), &Places::default())?;
+        let threads = self.threads.count().get();
+        let output = Output::open(self.output.as_deref())?;
+        let progress = Arc::new(Progress::default());
+        let display = self.messages.show(&progress, "wrote", &output);
+        let sorting = SortOptions {
+            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
+            temp_dir: self.temp_dir.clone(),
+            threads,
+        };
+        let mut writer = output.writer();
+        let failed = |error| Error::store("writing the output failed").caused_by(error);
+        writer.write_all(&reader.schema().header).map_err(failed)?;
+        export::text(&reader, threads, sorting, &progress, |text| {
+            writer.write_all(text).map_err(failed)
+        })?;
+        writer.flush().map_err(failed)?;
+        drop(display);
+        output.finish()
+    }
+}

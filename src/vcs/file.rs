@@ -1,0 +1,388 @@
+//! Parquet files: written a row group at a time from columns encoded elsewhere, and read from
+//! byte ranges fetched ahead.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch};
+use arrow_schema::{DataType, SchemaRef};
+use bytes::{Buf, Bytes};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use crate::error::{Error, Result};
+
+/// How pages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageCompression {
+    /// zstd of a level from 1 to 22.
+    Zstd(i32),
+    /// snappy, for old readers.
+    Snappy,
+}
+
+impl Default for PageCompression {
+    fn default() -> Self {
+        Self::Zstd(9)
+    }
+}
+
+impl PageCompression {
+    /// What a manifest calls it.
+    pub fn name(self) -> String {
+        match self {
+            Self::Zstd(level) => format!("zstd:{level}"),
+            Self::Snappy => "snappy".to_owned(),
+        }
+    }
+
+    fn for_parquet(self) -> Result<Compression> {
+        Ok(match self {
+            Self::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level).map_err(|_| {
+                Error::usage("zstd has no such level").expected("1 to 22").found(level)
+            })?),
+            Self::Snappy => Compression::SNAPPY,
+        })
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::internal("writing a Parquet file").caused_by(error)
+}
+
+/// The columns of files of one kind, and how they are written.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    columns: SchemaRef,
+    compression: Compression,
+}
+
+/// Scalars that are looked at to choose the encoding of a column.
+const SAMPLE: usize = 2048;
+/// Columns of so few scalars are written plainly: other encodings cost more than they save.
+const FEW: usize = 128;
+
+impl Kind {
+    /// Files of `columns`.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::error::ErrorKind::Usage) for a level that zstd does not have.
+    pub(super) fn new(columns: SchemaRef, compression: PageCompression) -> Result<Self> {
+        Ok(Self { columns, compression: compression.for_parquet()? })
+    }
+
+    /// How a row group is written: the encoding of each column follows from its values.
+    fn properties(&self, columns: &[ArrayRef]) -> WriterPropertiesPtr {
+        let mut properties = WriterProperties::builder()
+            .set_created_by("genomic-objects".to_owned())
+            .set_compression(self.compression)
+            .set_offset_index_disabled(true)
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_statistics_truncate_length(Some(64))
+            .set_dictionary_page_size_limit(1 << 20);
+        for (field, array) in self.columns.fields().iter().zip(columns) {
+            let mut path = vec![field.name().clone()];
+            let mut leaf = array.clone();
+            while let Some(list) = leaf.as_any().downcast_ref::<ListArray>() {
+                path.extend(["list".to_owned(), "element".to_owned()]);
+                let items = list.values().clone();
+                leaf = items;
+            }
+            let is_list = path.len() > 1;
+            let path = ColumnPath::new(path);
+            let is_plane = matches!(leaf.data_type(), DataType::FixedSizeBinary(_));
+            if is_list || is_plane {
+                properties =
+                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+            }
+            let encoding = match leaf.data_type() {
+                DataType::Int64 if !is_list => Some(Encoding::DELTA_BINARY_PACKED),
+                _ if leaf.len() <= FEW => Some(Encoding::PLAIN),
+                DataType::Int32 | DataType::Int64 => Some(Encoding::BYTE_STREAM_SPLIT),
+                DataType::Float32 | DataType::Float64 if is_varied(&leaf) => {
+                    Some(Encoding::BYTE_STREAM_SPLIT)
+                }
+                DataType::Utf8 if is_varied(&leaf) => Some(text_encoding(&leaf)),
+                DataType::FixedSizeBinary(_) => Some(Encoding::PLAIN),
+                _ => None,
+            };
+            if let Some(encoding) = encoding {
+                properties = properties
+                    .set_column_dictionary_enabled(path.clone(), false)
+                    .set_column_encoding(path, encoding);
+            }
+        }
+        Arc::new(properties.build())
+    }
+
+    fn writer<W: std::io::Write + Send>(
+        &self,
+        out: W,
+        properties: WriterPropertiesPtr,
+    ) -> Result<SerializedFileWriter<W>> {
+        let schema = ArrowSchemaConverter::new().convert(&self.columns).map_err(failed)?;
+        SerializedFileWriter::new(out, schema.root_schema_ptr(), properties).map_err(failed)
+    }
+
+    /// Encodes the columns of a row group; on any thread.
+    pub(super) fn encode(&self, columns: &[ArrayRef]) -> Result<EncodedGroup> {
+        let writer = self.writer(std::io::sink(), self.properties(columns))?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, self.columns.clone());
+        let mut writers = factory.create_column_writers(0).map_err(failed)?.into_iter();
+        let mut chunks = Vec::new();
+        for (field, array) in self.columns.fields().iter().zip(columns) {
+            for leaf in compute_leaves(field, array).map_err(failed)? {
+                let mut column =
+                    writers.next().ok_or_else(|| Error::internal("a column without a writer"))?;
+                column.write(&leaf).map_err(failed)?;
+                chunks.push(column.close().map_err(failed)?);
+            }
+        }
+        Ok(EncodedGroup(chunks))
+    }
+}
+
+/// Whether most values at the start of a column are different, so that a dictionary would be as
+/// long as the column.
+fn is_varied(leaf: &ArrayRef) -> bool {
+    let count = leaf.len().min(SAMPLE);
+    let distinct = match leaf.data_type() {
+        DataType::Float32 => {
+            let values = leaf.as_primitive::<Float32Type>().values();
+            values[..count]
+                .iter()
+                .map(|value| u64::from(value.to_bits()))
+                .collect::<HashSet<_>>()
+                .len()
+        }
+        DataType::Float64 => {
+            let values = leaf.as_primitive::<Float64Type>().values();
+            values[..count].iter().map(|value| value.to_bits()).collect::<HashSet<_>>().len()
+        }
+        DataType::Utf8 => {
+            let texts = leaf.as_string::<i32>();
+            (0..count).map(|at| texts.value(at)).collect::<HashSet<_>>().len()
+        }
+        _ => 0,
+    };
+    2 * distinct > count
+}
+
+/// Short texts, such as names, share beginnings; long ones are left to the compression.
+fn text_encoding(leaf: &ArrayRef) -> Encoding {
+    let texts = leaf.as_string::<i32>();
+    if texts.value_data().len() > 32 * texts.len() {
+        return Encoding::PLAIN;
+    }
+    Encoding::DELTA_BYTE_ARRAY
+}
+
+/// The encoded columns of a row group.
+pub(super) struct EncodedGroup(Vec<ArrowColumnChunk>);
+
+/// A file that grows by row groups, in memory.
+pub(super) struct FileBuilder(SerializedFileWriter<Vec<u8>>);
+
+/// A file.
+pub(super) struct Finished {
+    pub(super) bytes: Vec<u8>,
+    /// Where its metadata lies.
+    pub(super) footer: Range<usize>,
+    /// CRC-32C of each column of each row group.
+    pub(super) checksums: Vec<Vec<u32>>,
+}
+
+impl FileBuilder {
+    /// An empty file.
+    pub(super) fn new(kind: &Kind) -> Result<Self> {
+        kind.writer(Vec::new(), kind.properties(&[])).map(Self)
+    }
+
+    /// Adds a row group.
+    pub(super) fn push(&mut self, group: EncodedGroup) -> Result<()> {
+        let mut row_group = self.0.next_row_group().map_err(failed)?;
+        for chunk in group.0 {
+            chunk.append_to_row_group(&mut row_group).map_err(failed)?;
+        }
+        row_group.close().map_err(failed)?;
+        Ok(())
+    }
+
+    /// How long it is so far.
+    pub(super) fn len(&self) -> usize {
+        self.0.bytes_written()
+    }
+
+    /// Writes the metadata.
+    pub(super) fn finish(mut self) -> Result<Finished> {
+        let metadata = self.0.finish().map_err(failed)?;
+        let bytes = std::mem::take(self.0.inner_mut());
+        let end = bytes.len().saturating_sub(8);
+        let length = bytes.get(end..end + 4).map_or(0, |mut number| number.get_u32_le() as usize);
+        let mut checksums = Vec::with_capacity(metadata.num_row_groups());
+        for group in metadata.row_groups() {
+            let sums = group.columns().iter().map(|column| {
+                let (start, length) = column.byte_range();
+                let range = start as usize..(start + length) as usize;
+                crc32c::crc32c(bytes.get(range).unwrap_or_default())
+            });
+            checksums.push(sums.collect());
+        }
+        Ok(Finished { footer: end.saturating_sub(length)..end, checksums, bytes })
+    }
+}
+
+/// The metadata of a file.
+#[derive(Clone)]
+pub(super) struct Footer {
+    metadata: Arc<ParquetMetaData>,
+    arrow: ArrowReaderMetadata,
+}
+
+impl Footer {
+    /// Reads the metadata at the end of a file.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
+        let damaged = |error| Error::corrupt("the metadata of a Parquet file").caused_by(error);
+        let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?);
+        // Other programs' descriptions of the schema are not looked at.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let arrow = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(damaged)?;
+        Ok(Self { metadata, arrow })
+    }
+
+    /// The metadata as the parquet library has it.
+    pub(super) fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+
+    /// The byte ranges of the leaves of the columns `roots` of a row group, with their numbers.
+    pub(super) fn ranges(&self, group: usize, roots: &[usize]) -> Vec<(usize, Range<u64>)> {
+        let schema = self.metadata.file_metadata().schema_descr();
+        let Some(row_group) = self.metadata.row_groups().get(group) else { return Vec::new() };
+        let columns = row_group.columns().iter().enumerate();
+        columns
+            .filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)))
+            .map(|(leaf, column)| {
+                let (start, length) = column.byte_range();
+                (leaf, start..start.saturating_add(length))
+            })
+            .collect()
+    }
+
+    /// Decodes the columns `roots` of a row group out of what was fetched of the file.
+    pub(super) fn read(
+        &self,
+        group: usize,
+        roots: &[usize],
+        parts: Vec<(Range<u64>, Bytes)>,
+    ) -> Result<RecordBatch> {
+        let damaged = |error: &dyn std::fmt::Display| {
+            Error::corrupt("a row group of a Parquet file").found(error)
+        };
+        let rows = self.metadata.row_groups().get(group).map_or(0, |group| group.num_rows());
+        let rows = usize::try_from(rows).unwrap_or(0);
+        let schema = self.metadata.file_metadata().schema_descr();
+        let mask = ProjectionMask::roots(schema, roots.iter().copied());
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(Parts(parts), self.arrow.clone())
+                .with_row_groups(vec![group])
+                .with_projection(mask)
+                .with_batch_size(rows.max(1))
+                .build()
+                .map_err(|error| damaged(&error))?;
+        let mut batches = reader;
+        match (batches.next(), batches.next()) {
+            (Some(Ok(batch)), None) if batch.num_rows() == rows => Ok(batch),
+            (Some(Err(error)), _) | (_, Some(Err(error))) => Err(damaged(&error)),
+            _ => Err(damaged(&"another number of rows than it declares")),
+        }
+    }
+}
+
+/// Parts of a file that were fetched.
+struct Parts(Vec<(Range<u64>, Bytes)>);
+
+impl Parts {
+    fn part(&self, start: u64) -> parquet::errors::Result<Bytes> {
+        let found = self.0.iter().find(|(range, _)| range.contains(&start));
+        let (range, bytes) =
+            found.ok_or_else(|| ParquetError::EOF(format!("byte {start} was not fetched")))?;
+        let skipped = usize::try_from(start - range.start).unwrap_or(usize::MAX);
+        Ok(bytes.slice(skipped.min(bytes.len())..))
+    }
+}
+
+impl Length for Parts {
+    fn len(&self) -> u64 {
+        self.0.iter().map(|(range, _)| range.end).max().unwrap_or(0)
+    }
+}
+
+impl ChunkReader for Parts {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(Box::new(self.part(start)?.reader()))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let part = self.part(start)?;
+        if part.len() < length {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} were not fetched")));
+        }
+        Ok(part.slice(..length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int64Array, StringArray};
+    use arrow_schema::{Field, Schema};
+
+    #[test]
+    fn test_file_gives_columns_back_from_their_ranges() {
+        let columns = Arc::new(Schema::new(vec![
+            Field::new("POS", DataType::Int64, false),
+            Field::new("ID", DataType::Utf8, true),
+        ]));
+        let kind = Kind::new(columns, PageCompression::default()).unwrap();
+        let mut file = FileBuilder::new(&kind).unwrap();
+        for start in [0, 100] {
+            let positions: ArrayRef = Arc::new(Int64Array::from_iter_values(start..start + 50));
+            let ids: ArrayRef = Arc::new(StringArray::from_iter(
+                (0..50).map(|n| (n % 3 > 0).then(|| n.to_string())),
+            ));
+            file.push(kind.encode(&[positions, ids]).unwrap()).unwrap();
+        }
+        let finished = file.finish().unwrap();
+        let footer = Footer::parse(&finished.bytes[finished.footer.clone()]).unwrap();
+        let parts: Vec<_> = footer
+            .ranges(1, &[0])
+            .into_iter()
+            .map(|(_, range)| {
+                let bytes = &finished.bytes[range.start as usize..range.end as usize];
+                (range, Bytes::copy_from_slice(bytes))
+            })
+            .collect();
+        assert_eq!(crc32c::crc32c(&parts[0].1), finished.checksums[1][0]);
+        let batch = footer.read(1, &[0], parts).unwrap();
+        assert_eq!((batch.num_columns(), batch.num_rows()), (1, 50));
+        assert!(footer.read(1, &[1], Vec::new()).is_err());
+    }
+}

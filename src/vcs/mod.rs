@@ -1,0 +1,34 @@
+//! VCS: variants in columns, for DuckDB, Polars and our own queries, and lossless return to VCF.
+//!
+//! ```text
+//! write: lines → order → row groups (sites, calls, residual) → Parquet parts → index → commit
+//! read:  dataset open → index pages → pruned row groups → columns → lines
+//! ```
+//!
+//! `spec/vcs.md` is normative for every byte. What holds: a line that goes in comes out to the last
+//! byte, or the call fails; a query misses no line and gives none twice; a flipped byte is an error
+//! that names its object, or changes nothing; equal input and options give equal bytes.
+
+mod calls;
+pub mod column;
+pub mod export;
+mod file;
+mod genotype;
+mod group;
+pub mod index;
+pub mod infer;
+pub mod manifest;
+pub mod number;
+pub mod order;
+pub mod places;
+pub mod query;
+pub mod read;
+mod residual;
+pub mod schema;
+mod sites;
+pub mod table;
+pub mod text;
+pub mod verify;
+pub mod write;
+
+pub use file::PageCompression;
