@@ -1,5 +1,6 @@
 //! A conversion that is killed midway leaves no dataset, and the next one is none the worse for it.
 #![cfg(unix)]
+#![allow(clippy::expect_used, reason = "helpers of tests stand outside of test functions")]
 
 mod support;
 
