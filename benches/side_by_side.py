@@ -301,7 +301,7 @@ class Bench:
         rows.append(["**sum**"] + self.size_cells(sums))
         version = f"pysam {pysam.__version__} (htslib {pysam.__samtools_version__})"
         print(f"## Size\n\nBytes of all objects of a dataset, manifest and index among them, against "
-              f"CRAM with `embed_ref=2` by {version}. Nobody uses a reference.\n")
+              f"CRAM with `embed_ref=2` by {version}. No side uses a reference.\n")
         print(table(["", "BAM", "CRAM 3.0", "CRAM 3.1", "PAF default", "of CRAM 3.0", "PAF archive",
                      "of CRAM 3.1"], rows) + "\n")
 
