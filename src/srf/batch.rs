@@ -96,7 +96,9 @@ impl Batch {
             for index in 0..file.frames.len() {
                 let (parts, mut is_exact) = style.parse(file, index, &mut joined, &mut scratch)?;
                 let frame = &file.frames[index];
-                if std::str::from_utf8(&file.text[frame.start as usize..frame.header_end as usize]).is_err() {
+                if std::str::from_utf8(&file.text[frame.start as usize..frame.header_end as usize])
+                    .is_err()
+                {
                     let error = Error::input("a read's name is no UTF-8")
                         .help("rename this read: names are text in Arrow");
                     return Err(file.error(index, frame.start, error));
@@ -205,7 +207,13 @@ impl Batch {
     }
 
     /// Writes a read as it was in its file.
-    pub fn push_text(&self, row: usize, mate: usize, scratch: &mut [Vec<u8>; 2], out: &mut Vec<u8>) {
+    pub fn push_text(
+        &self,
+        row: usize,
+        mate: usize,
+        scratch: &mut [Vec<u8>; 2],
+        out: &mut Vec<u8>,
+    ) {
         let exact = &self.mates[mate].exact;
         if !exact.is_empty()
             && let Ok(at) = exact.binary_search_by_key(&(row as u32), |(at, _)| *at)

@@ -225,9 +225,7 @@ pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Re
         });
         columns.push(sparse(&mate.exact, effort));
     }
-    let array = |bytes: Vec<u8>| -> ArrayRef {
-        Arc::new(BinaryArray::from_iter_values([bytes]))
-    };
+    let array = |bytes: Vec<u8>| -> ArrayRef { Arc::new(BinaryArray::from_iter_values([bytes])) };
     RecordBatch::try_new(schema.clone(), columns.into_iter().map(array).collect())
         .map_err(|error: ArrowError| Error::internal("building Arrow columns").caused_by(error))
 }
@@ -272,7 +270,8 @@ fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
     let mut end = 0_u32;
     let mut ends = Vec::with_capacity(lengths.len());
     for &length in lengths {
-        end = end.checked_add(length).ok_or_else(|| Error::corrupt("lengths add up to too much"))?;
+        end =
+            end.checked_add(length).ok_or_else(|| Error::corrupt("lengths add up to too much"))?;
         ends.push(end);
     }
     if end as usize != bytes.len() {

@@ -21,7 +21,11 @@ fn item() -> Arc<Field> {
 }
 
 /// The schema, for reads of one length each (or of several, for 0).
-pub(super) fn schema(styles: &[Style], fixed: [u32; 2], metadata: &[(String, String)]) -> Arc<Schema> {
+pub(super) fn schema(
+    styles: &[Style],
+    fixed: [u32; 2],
+    metadata: &[(String, String)],
+) -> Arc<Schema> {
     let mut fields = vec![Field::new("read_id", DataType::Utf8, false)];
     for (mate, (style, fixed)) in styles.iter().zip(fixed).enumerate() {
         let suffix = if mate == 0 { "" } else { "_2" };
@@ -92,8 +96,8 @@ pub(super) fn columns(
 ) -> Result<RecordBatch> {
     let rows = batch.rows();
     let Batch { names, descriptions, has_description, second_descriptions, mates, styles } = batch;
-    let names =
-        StringArray::try_new(offsets(&names.ends), Buffer::from_vec(names.bytes), None).map_err(failed)?;
+    let names = StringArray::try_new(offsets(&names.ends), Buffer::from_vec(names.bytes), None)
+        .map_err(failed)?;
     let nulls = NullBuffer::from(has_description);
     let nulls = (nulls.null_count() > 0).then_some(nulls);
     let first_descriptions = StringArray::try_new(
@@ -104,13 +108,13 @@ pub(super) fn columns(
     .map_err(failed)?;
     let mut first_descriptions = Some(first_descriptions);
     let mut columns: Vec<ArrayRef> = vec![Arc::new(names)];
-    for (((mate, style), fixed), quality) in mates.into_iter().zip(&styles).zip(fixed).zip(qualities) {
+    for (((mate, style), fixed), quality) in
+        mates.into_iter().zip(&styles).zip(fixed).zip(qualities)
+    {
         let Mate { bases: Texts { bytes, ends }, qualities, exact } = mate;
         let mut start = 0;
-        let lengths: Vec<i32> = ends
-            .iter()
-            .map(|&end| (end - std::mem::replace(&mut start, end)) as i32)
-            .collect();
+        let lengths: Vec<i32> =
+            ends.iter().map(|&end| (end - std::mem::replace(&mut start, end)) as i32).collect();
         let phred: Vec<i8> = qualities.iter().map(|&byte| byte.wrapping_sub(33) as i8).collect();
         let phred: ArrayRef = Arc::new(Int8Array::new(phred.into(), None));
         match i32::try_from(fixed) {
@@ -155,7 +159,8 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style]) -> Result<Batch> {
     }
     let rows = columns.num_rows();
     let names = columns.column(0).as_string_opt::<i32>().ok_or_else(wrong)?;
-    let mut batch = Batch { names: texts_of_strings(names), styles: styles.to_vec(), ..Batch::default() };
+    let mut batch =
+        Batch { names: texts_of_strings(names), styles: styles.to_vec(), ..Batch::default() };
     for (number, style) in styles.iter().enumerate() {
         let column = |at: usize| columns.column(1 + number * MATE_COLUMNS + at);
         let bases = match column(0).data_type() {
@@ -191,7 +196,9 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style]) -> Result<Batch> {
             batch.has_description = (0..rows).map(|row| descriptions.is_valid(row)).collect();
         } else {
             let some = |row: usize| {
-                descriptions.is_valid(row).then(|| (row as u32, descriptions.value(row).as_bytes().to_vec()))
+                descriptions
+                    .is_valid(row)
+                    .then(|| (row as u32, descriptions.value(row).as_bytes().to_vec()))
             };
             batch.second_descriptions = (0..rows).filter_map(some).collect();
         }

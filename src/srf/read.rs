@@ -271,7 +271,9 @@ impl Reader {
                 let number = first_read + row as u64 * mates + mate as u64;
                 let is_chosen = match &self.selection {
                     Selection::All => true,
-                    Selection::Numbers(ranges) => ranges.iter().any(|range| range.contains(&number)),
+                    Selection::Numbers(ranges) => {
+                        ranges.iter().any(|range| range.contains(&number))
+                    }
                     Selection::Names(_) => {
                         let of_row = batch.names.get(row);
                         // Both of a pair go by the name without /1 and /2.
@@ -401,9 +403,10 @@ pub(super) fn check_all(
 }
 
 fn object<'a>(objects: &'a [ObjectRef], kind: &str) -> Result<&'a ObjectRef> {
-    objects.iter().find(|object| object.kind == kind).ok_or_else(|| {
-        Error::corrupt(format!("the manifest lists no object of kind {kind:?}"))
-    })
+    objects
+        .iter()
+        .find(|object| object.kind == kind)
+        .ok_or_else(|| Error::corrupt(format!("the manifest lists no object of kind {kind:?}")))
 }
 
 /// Where each page lies in its object.
@@ -467,8 +470,10 @@ fn plan(
         first_row += page.rows;
         first_batch += u64::from(page.batches);
     }
-    let pages: Vec<RangeRequest> =
-        wanted.iter().map(|(_, range, ..)| RangeRequest::new(&batches.path, range.clone())).collect();
+    let pages: Vec<RangeRequest> = wanted
+        .iter()
+        .map(|(_, range, ..)| RangeRequest::new(&batches.path, range.clone()))
+        .collect();
     let pages = store.start_get_ranges(&pages);
     let named = match selection {
         Selection::Names(names) => {
@@ -526,7 +531,10 @@ fn plan(
     if let Some(extremes) = extremes.wait(details)? {
         let mut of_task = numbers.iter();
         let keep = |number: &u64| {
-            usize::try_from(*number).ok().and_then(|at| extremes.get(at)).is_some_and(|e| filter.may_be_in(e))
+            usize::try_from(*number)
+                .ok()
+                .and_then(|at| extremes.get(at))
+                .is_some_and(|e| filter.may_be_in(e))
         };
         tasks.retain(|_| of_task.next().is_some_and(keep));
     }

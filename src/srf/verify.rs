@@ -30,8 +30,7 @@ pub fn verify(dataset: &Dataset, threads: usize, progress: Option<&Progress>) ->
 
 /// Opens a chunk as any reader of Arrow does.
 fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
-    let failed =
-        |error: ArrowError| Error::corrupt("this is no Arrow file").caused_by(error);
+    let failed = |error: ArrowError| Error::corrupt("this is no Arrow file").caused_by(error);
     let cursor = std::io::Cursor::new(bytes.as_ref());
     arrow_ipc::reader::FileReader::try_new(cursor, None).map_err(failed)?;
     Ok(entry.counts.clone())
@@ -62,8 +61,8 @@ pub(super) fn read_back(
     objects: &[ObjectRef],
     threads: usize,
 ) -> Result<()> {
-    let (reads, _) = read::check_all(store, details, objects, threads)
-        .at(|| "verifying what was written")?;
+    let (reads, _) =
+        read::check_all(store, details, objects, threads).at(|| "verifying what was written")?;
     if reads == details.total_reads {
         return Ok(());
     }

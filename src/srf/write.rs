@@ -249,12 +249,7 @@ fn lengths(framed: &[Framed], styles: &[Style]) -> [u32; 2] {
     fixed
 }
 
-fn unequal(
-    first: &Framer,
-    second: &Framer,
-    one: Option<Framed>,
-    two: Option<Framed>,
-) -> Error {
+fn unequal(first: &Framer, second: &Framer, one: Option<Framed>, two: Option<Framed>) -> Error {
     let end = |framed: &Option<Framed>, framer: &Framer| {
         framed.as_ref().map_or(framer.records(), |f| f.first_record + f.frames.len() as u64)
     };
@@ -331,14 +326,17 @@ impl Encoding<'_> {
         let rows = batch.rows();
         let (mut digests, mut text_bytes) = (Vec::new(), 0);
         for file in &framed {
-            let bytes = |frame: &crate::records::reads::Frame| frame.start as usize..frame.end as usize;
+            let bytes =
+                |frame: &crate::records::reads::Frame| frame.start as usize..frame.end as usize;
             let (first, last) = (&file.frames[0], &file.frames[rows - 1]);
             let is_whole = file.stride == 1;
             let mut gathered = Vec::new();
             let text = match is_whole {
                 true => &file.text[first.start as usize..last.end as usize],
                 false => {
-                    file.frames.iter().for_each(|f| gathered.extend_from_slice(&file.text[bytes(f)]));
+                    file.frames
+                        .iter()
+                        .for_each(|f| gathered.extend_from_slice(&file.text[bytes(f)]));
                     gathered.as_slice()
                 }
             };
@@ -366,7 +364,10 @@ impl Encoding<'_> {
         let message = match self.layout {
             Layout::Plain => {
                 let schema = plain::schema(self.styles, fixed, &self.metadata);
-                file::encode(&plain::columns(batch, &qualities, &schema, fixed)?, Some(level(self.effort)))?
+                file::encode(
+                    &plain::columns(batch, &qualities, &schema, fixed)?,
+                    Some(level(self.effort)),
+                )?
             }
             Layout::Compact => {
                 let schema = compact::schema(self.styles, &self.metadata);
@@ -582,8 +583,8 @@ impl<'a> Writer<'a> {
         let bases = self.summary.bases;
         let has_quality = bases > 0 && self.styles.iter().all(|style| !style.fasta);
         let lengths = self.extremes.iter().map(|batch| batch.length);
-        let (min, max) =
-            lengths.fold((u32::MAX, 0), |(min, max), (least, most)| (min.min(least), max.max(most)));
+        let (min, max) = lengths
+            .fold((u32::MAX, 0), |(min, max), (least, most)| (min.min(least), max.max(most)));
         Details {
             total_reads: self.summary.reads,
             total_bases: bases,

@@ -164,7 +164,7 @@ impl Framer {
             }
         };
         let first = loop {
-            match framer.look(0)? {
+            match framer.look(0).map_err(|error| framer.place(error, 0, 0))? {
                 Found::Frame(frame, _) => break frame,
                 Found::More => framer.grow()?,
             }

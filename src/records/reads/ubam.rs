@@ -51,7 +51,8 @@ impl BamText {
             sam::write_record(&mut line, &record, contigs);
             let line = line.trim_ascii_end();
             let fields: Vec<&[u8]> = line.splitn(12, |&byte| byte == b'\t').collect();
-            let [name, _, _, _, _, _, _, _, _, bases, qualities, tags @ ..] = fields.as_slice() else {
+            let [name, _, _, _, _, _, _, _, _, bases, qualities, tags @ ..] = fields.as_slice()
+            else {
                 return Err(Error::internal("a record without eleven fields"));
             };
             let bases: &[u8] = if *bases == b"*" { b"" } else { bases };
