@@ -30,6 +30,33 @@ for chunk in sorted(root.glob('chunks/*.srf')):
 print(rows, bases, round(quality / bases, 6))
 "#;
 
+/// The README's program on chunks of reads.
+fn readme_snippet() -> String {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let blocks = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.filter(|block| block.contains("reads.srf")).collect()
+}
+
+#[test]
+fn test_readme_snippet_runs_as_printed() {
+    if !has_engines() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("reads.srf");
+    let store = Store::open(root.to_str().unwrap(), &Default::default()).unwrap();
+    convert(&[("reads", &fastq(50, 4, true))], &store, &options(Layout::Plain)).unwrap();
+    let output = Command::new("python3")
+        .args(["-c", &readme_snippet()])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.starts_with("0000000000-0000000049.") && printed.contains(".srf 50 "), "{printed}");
+}
+
 fn has_engines() -> bool {
     let found = Command::new("python3").args(["-c", "import pyarrow, polars"]).output();
     let found = found.is_ok_and(|output| output.status.success());
