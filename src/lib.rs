@@ -11,6 +11,7 @@
 //! - [`pipeline`]: ordered parallel work in bounded memory, sorting beyond memory, progress.
 //! - [`paf`]: alignments in chunks: written, queried, verified.
 //! - [`vcs`]: variants in columns: written, queried, verified.
+//! - [`srf`]: sequencing reads in Arrow files: written, queried, verified.
 //! - [`simulate`]: reads out of a seed.
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod paf;
 pub mod pipeline;
 pub mod records;
 pub mod simulate;
+pub mod srf;
 pub mod store;
 pub mod vcs;
 

@@ -12,8 +12,17 @@ use crate::options::Messages;
 use crate::{interrupt, report};
 
 /// The tools that are also commands of their own name.
-pub(crate) const TOOLS: [&str; 6] =
-    ["bam-to-paf", "paf-query", "paf-to-bam", "vcf-to-vcs", "vcs-query", "vcs-to-vcf"];
+pub(crate) const TOOLS: [&str; 9] = [
+    "bam-to-paf",
+    "paf-query",
+    "paf-to-bam",
+    "vcf-to-vcs",
+    "vcs-query",
+    "vcs-to-vcf",
+    "fastq-to-srf",
+    "srf-query",
+    "srf-to-fastq",
+];
 
 /// Genomic data in object storage: convert, query, maintain
 #[derive(Debug, Parser)]
@@ -35,6 +44,9 @@ enum Command {
     VcfToVcs(VcfToVcs),
     VcsQuery(VcsQuery),
     VcsToVcf(VcsToVcf),
+    FastqToSrf(FastqToSrf),
+    SrfQuery(SrfQuery),
+    SrfToFastq(SrfToFastq),
     Info(Info),
     Idxstats(Idxstats),
     Flagstat(Flagstat),
@@ -75,6 +87,9 @@ impl Cli {
             Command::VcfToVcs(command) => command.run(),
             Command::VcsQuery(command) => command.run(),
             Command::VcsToVcf(command) => command.run(),
+            Command::FastqToSrf(command) => command.run(),
+            Command::SrfQuery(command) => command.run(),
+            Command::SrfToFastq(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Idxstats(command) => command.run(),
             Command::Flagstat(command) => command.run(),
@@ -103,6 +118,9 @@ impl Command {
             Self::VcfToVcs(command) => &command.messages,
             Self::VcsQuery(command) => &command.messages,
             Self::VcsToVcf(command) => &command.messages,
+            Self::FastqToSrf(command) => &command.messages,
+            Self::SrfQuery(command) => &command.messages,
+            Self::SrfToFastq(command) => &command.messages,
             Self::Info(command) => &command.messages,
             Self::Idxstats(command) => &command.messages,
             Self::Flagstat(command) => &command.messages,

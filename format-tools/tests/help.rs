@@ -63,8 +63,18 @@ fn test_man_writes_a_page_for_every_command_and_tool() {
     assert_eq!(stdout(&run(["man", "--out", path])), "");
     let mut pages: Vec<String> = vec!["format-tools".into()];
     pages.extend(
-        ["bam-to-paf", "paf-query", "paf-to-bam", "vcf-to-vcs", "vcs-query", "vcs-to-vcf"]
-            .map(String::from),
+        [
+            "bam-to-paf",
+            "paf-query",
+            "paf-to-bam",
+            "vcf-to-vcs",
+            "vcs-query",
+            "vcs-to-vcf",
+            "fastq-to-srf",
+            "srf-query",
+            "srf-to-fastq",
+        ]
+        .map(String::from),
     );
     let commands = commands();
     let others = commands.iter().filter(|command| *command != "help");

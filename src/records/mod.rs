@@ -2,3 +2,4 @@
 //! join later), their readers and writers, and their Arrow schemas.
 
 pub mod alignments;
+pub mod reads;

@@ -8,6 +8,7 @@ use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntr
 use genomic_objects::error::{Error, Result};
 use genomic_objects::paf;
 use genomic_objects::pipeline::Progress;
+use genomic_objects::srf;
 use genomic_objects::store::Store;
 use genomic_objects::vcs;
 use serde_json::{Value, json};
@@ -231,6 +232,9 @@ impl Verify {
             vcs::manifest::FORMAT => {
                 (vcs::manifest::VARIANTS, vcs::verify::verify(&dataset, threads, Some(&progress)))
             }
+            srf::manifest::FORMAT => {
+                (srf::manifest::READS, srf::verify::verify(&dataset, threads, Some(&progress)))
+            }
             _ => (paf::manifest::READS, paf::verify::verify(&dataset, threads, Some(&progress))),
         };
         drop(display);
@@ -310,6 +314,7 @@ impl Log {
 fn count_of(manifest: &Manifest) -> (&'static str, Value) {
     let name = match manifest.format.as_str() {
         vcs::manifest::FORMAT => "variant_count",
+        srf::manifest::FORMAT => "total_reads",
         _ => "read_count",
     };
     (name, manifest.fields.get(name).cloned().unwrap_or_default())

@@ -9,6 +9,7 @@ use genomic_objects::error::Result;
 use genomic_objects::paf::depth::{DepthOptions, Zeros, depth};
 use genomic_objects::paf::manifest::Details;
 use genomic_objects::paf::read::{Places, Reader};
+use genomic_objects::srf;
 use genomic_objects::store::Store;
 use genomic_objects::vcs;
 use serde_json::json;
@@ -102,6 +103,9 @@ impl Info {
         if dataset.manifest().format == vcs::manifest::FORMAT {
             return self.describe_variants(&dataset);
         }
+        if dataset.manifest().format == srf::manifest::FORMAT {
+            return self.describe_reads(&dataset);
+        }
         let details = Details::read(dataset.manifest())?;
         let manifest = dataset.manifest();
         let sizes: Vec<u64> = dataset.chunks()?.iter().map(|chunk| chunk.size_bytes).collect();
@@ -193,6 +197,64 @@ impl Info {
         for (field, count) in &details.exceptions {
             line("", format!("{field} {}", units::count(*count)));
         }
+        output::print(&text)
+    }
+}
+
+impl Info {
+    fn describe_reads(&self, dataset: &Dataset) -> Result<()> {
+        let manifest = dataset.manifest();
+        let details = srf::manifest::Details::read(manifest)?;
+        if self.messages.json {
+            let json = json!({
+                "format": manifest.format,
+                "version": manifest.version,
+                "dataset_version": manifest.dataset_version,
+                "created": manifest.created,
+                "total_reads": details.total_reads,
+                "total_bases": details.total_bases,
+                "avg_quality": details.avg_quality,
+                "read_length": details.read_length,
+                "min_length": details.min_length,
+                "max_length": details.max_length,
+                "reads_per_row": details.reads_per_row,
+                "layout": details.layout,
+                "order": details.order,
+                "level": details.level,
+                "chunks": details.chunk_count,
+                "batches": details.batch_count,
+                "reads_kept_as_text": details.reads_kept_as_text,
+                "text_bytes": details.text_bytes,
+                "chunk_bytes": details.chunk_bytes,
+            });
+            return output::print(&format!("{json}\n"));
+        }
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
+        line("format", format!("{} {}", manifest.format, manifest.version));
+        line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        let pairs = if details.reads_per_row == 2 { " in pairs" } else { "" };
+        line("reads", format!("{}{pairs}", units::count(details.total_reads)));
+        line("bases", units::count(details.total_bases));
+        let quality = details.avg_quality.map(|quality| format!("{quality:.2}"));
+        line("avg quality", quality.unwrap_or_else(|| "-".to_owned()));
+        line("read length", match details.read_length {
+            Some(length) => length.to_string(),
+            None => format!("{} to {}", details.min_length, details.max_length),
+        });
+        let layout = format!("{:?}", details.layout).to_lowercase();
+        line("layout", format!("{layout}, level {}", details.level));
+        line("chunks", units::count(details.chunk_count));
+        line("batches", units::count(details.batch_count));
+        line("kept as text", units::count(details.reads_kept_as_text));
+        line(
+            "size",
+            format!(
+                "{} of chunks, for {} of text",
+                units::bytes(details.chunk_bytes),
+                units::bytes(details.text_bytes)
+            ),
+        );
         output::print(&text)
     }
 }

@@ -1,0 +1,209 @@
+//! `fastq-to-srf`: files of reads become a dataset.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use genomic_objects::codec::Effort;
+use genomic_objects::dataset::InputInfo;
+use genomic_objects::error::{Error, Result};
+use genomic_objects::pipeline::Progress;
+use genomic_objects::records::reads::{self, Framer};
+use genomic_objects::srf::manifest;
+use genomic_objects::srf::write::{Summary as Written, WriteOptions, write};
+use genomic_objects::store::{Store, open_input};
+use serde_json::json;
+
+use crate::environment;
+use crate::options::{Messages, Stores, Threads};
+use crate::report::Summary;
+use crate::units::{self, parse_size};
+
+/// Convert FASTQ, FASTA or unaligned BAM to an SRF dataset
+#[derive(Args, Clone, Debug)]
+#[command(override_usage = "format-tools fastq-to-srf [OPTIONS] <R1> [R2] <OUTPUT>")]
+#[command(after_help = "\
+Files may be plain or compressed with gzip, BGZF, Zstandard or bzip2. srf-to-fastq gives the text
+back byte for byte. The dataset becomes visible when it is complete.
+
+Examples:
+  fastq-to-srf sample_R1.fastq.gz sample_R2.fastq.gz sample.srf
+  fastq-to-srf --layout compact -@ 8 reads.fastq.zst s3://bucket/reads.srf
+  zcat reads.fastq.gz | fastq-to-srf - reads.srf")]
+pub(crate) struct FastqToSrf {
+    /// One file of reads, or two of pairs, then the dataset to make; - for standard input
+    #[arg(value_name = "PATH", required = true, num_args = 1..=3)]
+    paths: Vec<String>,
+
+    /// The output, instead of the last PATH
+    #[arg(short = 'o', long = "output", value_name = "OUTPUT")]
+    output: Option<String>,
+
+    /// The file holds pairs, first and second reads by turns
+    #[arg(long)]
+    interleaved: bool,
+
+    /// Most reads of a chunk
+    #[arg(long, value_name = "N", default_value = "1M", value_parser = parse_size)]
+    chunk_reads: u64,
+
+    /// Most reads of a batch, the unit of random access; batches are bounded in bytes too
+    #[arg(long, value_name = "N", default_value_t = 8192)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    batch_reads: u32,
+
+    /// How chunks hold reads: plain (any reader of Arrow) or compact (smaller)
+    #[arg(long, value_enum, value_name = "LAYOUT", default_value_t, hide_possible_values = true)]
+    layout: Layout,
+
+    /// How hard to compress: fast, default or archive
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_possible_values = true)]
+    level: Level,
+
+    /// Make a new version where a dataset exists already
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Decode what was written and compare it with the input before it becomes visible
+    #[arg(long)]
+    verify: bool,
+
+    /// Write nothing, and tell how many objects, bytes and requests it would be
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    stores: Stores,
+    #[command(flatten)]
+    pub(crate) messages: Messages,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Layout {
+    #[default]
+    Plain,
+    Compact,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Level {
+    Fast,
+    #[default]
+    Default,
+    Archive,
+}
+
+impl FastqToSrf {
+    pub(crate) fn run(self) -> Result<()> {
+        let (inputs, output) = self.places()?;
+        let started = Instant::now();
+        let options = self.stores.options();
+        let store = Store::open(&output, &options)?;
+        let threads = self.threads.count().get();
+        let progress = Arc::new(Progress::default());
+        let (mut opened, mut infos, mut total) = (Vec::new(), Vec::new(), Some(0));
+        for input in &inputs {
+            let input = open_input(input, &options)?;
+            total = total.zip(input.size).map(|(total, size)| total + size);
+            infos.push(InputInfo {
+                name: input.name.rsplit('/').next().unwrap_or_default().to_owned(),
+                size_bytes: input.size,
+                checksum: None,
+                program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
+            });
+            opened.push(input.count_into(progress.clone()));
+        }
+        if let Some(total) = total {
+            progress.set_total_in(total);
+        }
+        let write_options = WriteOptions {
+            chunk_reads: self.chunk_reads,
+            batch_reads: self.batch_reads as usize,
+            layout: match self.layout {
+                Layout::Plain => manifest::Layout::Plain,
+                Layout::Compact => manifest::Layout::Compact,
+            },
+            effort: match self.level {
+                Level::Fast => Effort::Fast,
+                Level::Default => Effort::Default,
+                Level::Archive => Effort::Archive,
+            },
+            interleaved: self.interleaved,
+            threads,
+            overwrite: self.overwrite,
+            verify: self.verify,
+            dry_run: self.dry_run,
+            ..WriteOptions::new(environment::now(), environment::transaction_id()?, infos)
+        };
+        let open = || {
+            opened
+                .into_iter()
+                .map(|input| {
+                    let (name, text) = reads::open(input, threads)?;
+                    Framer::new(text, &name)
+                })
+                .collect()
+        };
+        let display = self.messages.start_progress(&progress, "converted");
+        let written = write(open, &store, &write_options, &progress);
+        drop(display);
+        self.messages.summarise(self.summary(&written?, &store.name(""), &progress, started))
+    }
+
+    fn summary(
+        &self,
+        written: &Written,
+        output: &str,
+        progress: &Progress,
+        started: Instant,
+    ) -> Summary {
+        let seconds = started.elapsed();
+        let verb = if self.dry_run { "would write" } else { "wrote" };
+        let mut text = format!(
+            "{verb} {} reads of {} bases to {output}: {} in {} objects ({} chunks, {} batches) in {}",
+            units::count(written.reads),
+            units::count(written.bases),
+            units::bytes(written.total_bytes),
+            written.objects,
+            written.chunks,
+            units::count(written.batches),
+            units::duration(seconds),
+        );
+        if self.dry_run {
+            text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
+        }
+        if written.reads_kept_as_text > 0 {
+            text += &format!(
+                "\n{} reads are not written as the first one is, and are kept as text besides",
+                units::count(written.reads_kept_as_text),
+            );
+        }
+        if written.verified {
+            text += "\nverified: everything was read back and compared with the input";
+        }
+        let mut json = json!(written);
+        json["output"] = json!(output);
+        json["dry_run"] = json!(self.dry_run);
+        json["input_bytes"] = json!(progress.snapshot().bytes_in);
+        json["seconds"] = json!(seconds.as_secs_f64());
+        Summary { text, json, data_on_stdout: false }
+    }
+
+    /// Inputs and output.
+    fn places(&self) -> Result<(Vec<String>, String)> {
+        let mut paths = self.paths.clone();
+        let output = self.output.clone().or_else(|| paths.pop());
+        let problem = match (&output, paths.as_slice()) {
+            (Some(output), [_] | [_, _]) if !self.interleaved || paths.len() == 1 => {
+                return Ok((paths, output.clone()));
+            }
+            (_, [_, _]) if self.interleaved => "--interleaved takes one file",
+            (_, []) => "an input and an output are needed",
+            _ => "one path too many",
+        };
+        Err(Error::usage(problem)
+            .help("fastq-to-srf R1 [R2] OUTPUT, as in: fastq-to-srf a.fastq.gz a.srf"))
+    }
+}

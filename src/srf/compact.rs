@@ -1,0 +1,326 @@
+//! The compact layout: a row per batch, whose columns are streams of our codecs.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+
+use super::batch::{Batch, Mate, Sparse, Texts};
+use crate::codec::{self, Codec, Effort, Nature, names, quality, varint};
+use crate::error::{Error, Result};
+use crate::records::reads::Style;
+
+/// The most bytes that a stream decodes to.
+const MAX_STREAM: usize = 1 << 31;
+
+/// The schema.
+pub(super) fn schema(styles: &[Style], metadata: &[(String, String)]) -> Arc<Schema> {
+    let mut fields = vec![Field::new("read_ids", DataType::Binary, false)];
+    for mate in 0..styles.len() {
+        let suffix = if mate == 0 { "" } else { "_2" };
+        for name in ["lengths", "bases", "other_bases", "qualities", "descriptions", "exact"] {
+            fields.push(Field::new(format!("{name}{suffix}"), DataType::Binary, false));
+        }
+    }
+    Arc::new(Schema::new(fields).with_metadata(metadata.iter().cloned().collect()))
+}
+
+/// Columns of one read of a row.
+const MATE_COLUMNS: usize = 6;
+
+/// A stream with its length and codec.
+fn stream(data: &[u8], nature: Nature, effort: Effort) -> Vec<u8> {
+    packed(codec::encode_as(data, nature, effort), data.len())
+}
+
+fn packed(coded: codec::Coded, length: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(coded.bytes.len() + 6);
+    varint::put(&mut out, length as u64);
+    out.push(coded.codec as u8);
+    out.extend_from_slice(&coded.bytes);
+    out
+}
+
+fn open(mut bytes: &[u8]) -> Result<(usize, Codec, &[u8])> {
+    let length = varint::take_len(&mut bytes, MAX_STREAM)?;
+    let (&codec, bytes) =
+        bytes.split_first().ok_or_else(|| Error::corrupt("a stream ends before its codec"))?;
+    Ok((length, Codec::from_u8(codec)?, bytes))
+}
+
+fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
+    let (length, codec, bytes) = open(bytes)?;
+    codec::decode(codec, bytes, length)
+}
+
+fn lengths_of(ends: &[u32]) -> Vec<u32> {
+    let mut start = 0;
+    ends.iter().map(|&end| end - std::mem::replace(&mut start, end)).collect()
+}
+
+/// Numbers, one for all where they are equal.
+fn numbers(values: &[u32], effort: Effort) -> Vec<u8> {
+    let bytes: Vec<u8> = match values.split_first() {
+        Some((first, rest)) if rest.iter().all(|value| value == first) => {
+            first.to_le_bytes().to_vec()
+        }
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    };
+    stream(&bytes, Nature::Numbers(4), effort)
+}
+
+fn read_numbers(bytes: &[u8], rows: usize) -> Result<Vec<u32>> {
+    let bytes = unpack(bytes)?;
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, &b| value << 8 | u32::from(b));
+    match bytes.len() {
+        4 => Ok(vec![number(&bytes); rows]),
+        length if length == 4 * rows => Ok(bytes.chunks_exact(4).map(number).collect()),
+        _ => Err(Error::corrupt("a batch has not one length per read")),
+    }
+}
+
+/// Few texts: each the distance of its row, its length and itself.
+fn sparse(texts: &Sparse, effort: Effort) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut last = 0;
+    for (row, text) in texts {
+        varint::put(&mut out, u64::from(row - std::mem::replace(&mut last, *row)));
+        varint::put(&mut out, text.len() as u64);
+        out.extend_from_slice(text);
+    }
+    stream(&out, Nature::Text, effort)
+}
+
+fn read_sparse(bytes: &[u8], rows: usize) -> Result<Sparse> {
+    let bytes = unpack(bytes)?;
+    let (mut rest, mut texts, mut row) = (bytes.as_slice(), Sparse::new(), 0_usize);
+    while !rest.is_empty() {
+        row += varint::take_len(&mut rest, rows)?;
+        let length = varint::take_len(&mut rest, MAX_STREAM)?;
+        let text = rest.get(..length).filter(|_| row < rows);
+        let text = text.ok_or_else(|| Error::corrupt("a text of a batch is cut short"))?;
+        texts.push((row as u32, text.to_vec()));
+        rest = &rest[length..];
+    }
+    Ok(texts)
+}
+
+const BASES: &[u8; 4] = b"ACGT";
+
+fn code(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A' => 0,
+        b'C' => 1,
+        b'G' => 2,
+        b'T' => 3,
+        _ => return None,
+    })
+}
+
+/// Bases as two bits each, four a byte from the lowest; and runs of what is none of `ACGT`.
+fn pack(bases: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let mut codes = vec![0; bases.len().div_ceil(4)];
+    let (mut others, mut last, mut at) = (Vec::new(), 0, 0);
+    while at < bases.len() {
+        match code(bases[at]) {
+            Some(code) => {
+                codes[at / 4] |= code << (2 * (at % 4));
+                at += 1;
+            }
+            None => {
+                let run = bases[at..].iter().take_while(|&&byte| byte == bases[at]).count();
+                varint::put(&mut others, (at - last) as u64);
+                varint::put(&mut others, run as u64);
+                others.push(bases[at]);
+                at += run;
+                last = at;
+            }
+        }
+    }
+    (codes, others)
+}
+
+fn unpack_bases(codes: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
+    if codes.len() != length.div_ceil(4) {
+        return Err(Error::corrupt("a batch has another number of bases than its lengths say"));
+    }
+    let quad = |&byte: &u8| {
+        let base = |place: u8| BASES[usize::from(byte >> place & 3)];
+        [base(0), base(2), base(4), base(6)]
+    };
+    let mut bases: Vec<u8> = codes.iter().flat_map(quad).collect();
+    bases.truncate(length);
+    let (mut rest, mut at) = (others, 0_usize);
+    while !rest.is_empty() {
+        at += varint::take_len(&mut rest, length)?;
+        let run = varint::take_len(&mut rest, length)?;
+        let damaged = || Error::corrupt("runs of other bases do not fit the reads");
+        let (&byte, tail) = rest.split_first().ok_or_else(damaged)?;
+        bases.get_mut(at..at + run).ok_or_else(damaged)?.fill(byte);
+        at += run;
+        rest = tail;
+    }
+    Ok(bases)
+}
+
+/// Which form the bases have.
+const TWO_BIT: u8 = 0;
+const TEXT: u8 = 1;
+
+fn encode_bases(bases: &[u8], effort: Effort) -> (Vec<u8>, Vec<u8>) {
+    let (codes, others) = pack(bases);
+    let mut best = vec![TWO_BIT];
+    best.extend(stream(&codes, Nature::Bytes, effort.min(Effort::Default)));
+    // Repeats among reads do not lie at whole bytes of four bases.
+    let level = if effort == Effort::Archive { Effort::Archive } else { Effort::Default };
+    let plain: Vec<u8> =
+        bases.iter().map(|&byte| if code(byte).is_some() { byte } else { b'A' }).collect();
+    let text = stream(&plain, Nature::Text, level);
+    if text.len() + 1 < best.len() {
+        best = vec![TEXT];
+        best.extend(text);
+    }
+    (best, stream(&others, Nature::Bytes, effort))
+}
+
+fn decode_bases(form: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
+    let (&kind, bytes) =
+        form.split_first().ok_or_else(|| Error::corrupt("a batch has no bases"))?;
+    let data = unpack(bytes)?;
+    let others = unpack(others)?;
+    match kind {
+        TWO_BIT => unpack_bases(&data, &others, length),
+        TEXT => {
+            let (codes, _) = pack(&data);
+            if data.len() != length {
+                return Err(Error::corrupt("a batch has not as many bases as its lengths say"));
+            }
+            unpack_bases(&codes, &others, length)
+        }
+        _ => Err(Error::unsupported("bases in a form that this version does not know")),
+    }
+}
+
+/// The columns of a batch.
+pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Result<RecordBatch> {
+    let rows = batch.rows();
+    let name_lengths = lengths_of(&batch.names.ends);
+    let mut ids = Vec::new();
+    varint::put(&mut ids, rows as u64);
+    varint::put(&mut ids, batch.names.bytes.len() as u64);
+    ids.extend(names::encode(&batch.names.bytes, &name_lengths, effort));
+    let mut columns = vec![ids];
+    for (number, mate) in batch.mates.iter().enumerate() {
+        let lengths = lengths_of(&mate.bases.ends);
+        let (bases, others) = encode_bases(&mate.bases.bytes, effort);
+        let qualities = quality::encode(&mate.qualities, &lengths, &[], effort);
+        columns.push(numbers(&lengths, effort));
+        columns.push(bases);
+        columns.push(others);
+        columns.push(packed(qualities, mate.qualities.len()));
+        columns.push(match number {
+            0 => descriptions(batch, effort),
+            _ => sparse(&batch.second_descriptions, effort),
+        });
+        columns.push(sparse(&mate.exact, effort));
+    }
+    let array = |bytes: Vec<u8>| -> ArrayRef { Arc::new(BinaryArray::from_iter_values([bytes])) };
+    RecordBatch::try_new(schema.clone(), columns.into_iter().map(array).collect())
+        .map_err(|error: ArrowError| Error::internal("building Arrow columns").caused_by(error))
+}
+
+/// Descriptions as names: a byte that says whether there is one, and the text.
+fn descriptions(batch: &Batch, effort: Effort) -> Vec<u8> {
+    let (mut text, mut lengths) = (Vec::new(), Vec::new());
+    for row in 0..batch.rows() {
+        let start = text.len();
+        if batch.has_description[row] {
+            text.push(b' ');
+            text.extend_from_slice(batch.descriptions.get(row));
+        }
+        lengths.push((text.len() - start) as u32);
+    }
+    let mut out = Vec::new();
+    varint::put(&mut out, text.len() as u64);
+    if !text.is_empty() {
+        out.extend(names::encode(&text, &lengths, effort));
+    }
+    out
+}
+
+fn read_descriptions(mut bytes: &[u8], rows: usize, batch: &mut Batch) -> Result<()> {
+    let total = varint::take_len(&mut bytes, MAX_STREAM)?;
+    let (text, lengths) = match total {
+        0 => (Vec::new(), vec![0; rows]),
+        _ => names::decode(bytes, rows, total)?,
+    };
+    let mut rest = text.as_slice();
+    for length in lengths {
+        let damaged = || Error::corrupt("descriptions are cut short");
+        let text = rest.get(..length as usize).ok_or_else(damaged)?;
+        batch.has_description.push(!text.is_empty());
+        batch.descriptions.push(text.get(1..).unwrap_or_default());
+        rest = &rest[length as usize..];
+    }
+    Ok(())
+}
+
+fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
+    let mut end = 0_u32;
+    let mut ends = Vec::with_capacity(lengths.len());
+    for &length in lengths {
+        end =
+            end.checked_add(length).ok_or_else(|| Error::corrupt("lengths add up to too much"))?;
+        ends.push(end);
+    }
+    if end as usize != bytes.len() {
+        return Err(Error::corrupt("lengths of texts do not add up to their bytes"));
+    }
+    Ok(Texts { bytes, ends })
+}
+
+/// The reads of a record batch.
+pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Result<Batch> {
+    let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
+    if columns.num_columns() != 1 + MATE_COLUMNS * styles.len() || columns.num_rows() != 1 {
+        return Err(wrong());
+    }
+    let column = |at: usize| {
+        let column = columns.column(at).as_binary_opt::<i32>();
+        column.filter(|column| column.is_valid(0)).map(|column| column.value(0)).ok_or_else(wrong)
+    };
+    let mut ids = column(0)?;
+    let count = varint::take_len(&mut ids, MAX_STREAM)?;
+    let total = varint::take_len(&mut ids, MAX_STREAM)?;
+    if count != rows {
+        return Err(Error::corrupt("a batch has another number of reads than its index says"));
+    }
+    let (bytes, lengths) = names::decode(ids, rows, total)?;
+    let mut batch =
+        Batch { names: texts(bytes, &lengths)?, styles: styles.to_vec(), ..Batch::default() };
+    for number in 0..styles.len() {
+        let column = |at: usize| column(1 + number * MATE_COLUMNS + at);
+        let lengths = read_numbers(column(0)?, rows)?;
+        let total: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
+        let total = usize::try_from(total).ok().filter(|&total| total <= MAX_STREAM);
+        let total = total.ok_or_else(|| Error::corrupt("a batch is too long"))?;
+        let bases = decode_bases(column(1)?, column(2)?, total)?;
+        let (count, codec, coded) = open(column(3)?)?;
+        let is_fasta = styles[number].fasta;
+        if count != if is_fasta { 0 } else { total } {
+            return Err(Error::corrupt("a batch has not one quality per base"));
+        }
+        let qualities = match is_fasta {
+            true => Vec::new(),
+            false => quality::decode(codec, coded, &lengths, &[], total)?,
+        };
+        match number {
+            0 => read_descriptions(column(4)?, rows, &mut batch)?,
+            _ => batch.second_descriptions = read_sparse(column(4)?, rows)?,
+        }
+        let exact = read_sparse(column(5)?, rows)?;
+        batch.mates.push(Mate { bases: texts(bases, &lengths)?, qualities, exact });
+    }
+    Ok(batch)
+}

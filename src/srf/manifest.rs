@@ -1,0 +1,180 @@
+//! What a manifest says of an SRF dataset beyond what all datasets say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Fields, Manifest};
+use crate::error::{Error, Result};
+use crate::records::reads::Style;
+
+/// `format` of an SRF dataset's manifest.
+pub const FORMAT: &str = "srf";
+/// `version` of an SRF dataset's manifest.
+pub const VERSION: &str = "1.0";
+/// The kind of the index of batches.
+pub const BATCHES_KIND: &str = "batches";
+/// The kind of the index by quality.
+pub const QUALITY_KIND: &str = "by_quality";
+/// The kind of the index by length.
+pub const LENGTH_KIND: &str = "by_length";
+/// The kind of the index by name.
+pub const IDS_KIND: &str = "by_read_id";
+/// The count of a chunk's reads.
+pub const READS: &str = "reads";
+
+/// How chunks hold reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// A column per field.
+    #[default]
+    Plain,
+    /// A stream of our codecs per field.
+    Compact,
+}
+
+/// The order of the reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// That of the input.
+    #[default]
+    None,
+}
+
+/// The members of an SRF manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// How many reads; both of a pair count.
+    pub total_reads: u64,
+    /// How many bases.
+    pub total_bases: u64,
+    /// The arithmetic mean of all qualities; absent where there are none.
+    pub avg_quality: Option<f64>,
+    /// The length of all reads, where they are equally long.
+    pub read_length: Option<u32>,
+    /// The shortest read.
+    pub min_length: u32,
+    /// The longest read.
+    pub max_length: u32,
+    /// How many chunks.
+    pub chunk_count: u64,
+    /// How chunks hold reads.
+    pub layout: Layout,
+    /// The order of the reads.
+    pub order: Order,
+    /// Reads of a row: 2 for pairs.
+    pub reads_per_row: u32,
+    /// Whether pairs came as one file.
+    pub interleaved: bool,
+    /// How each file writes its records.
+    pub styles: Vec<Style>,
+    /// Reads kept as text, because the style would write them in another way.
+    pub reads_kept_as_text: u64,
+    /// Bytes of the text of all reads.
+    pub text_bytes: u64,
+    /// Bytes of all chunks.
+    pub chunk_bytes: u64,
+    /// How chunks are compressed.
+    pub compression: String,
+    /// How hard: fast, default or archive.
+    pub level: String,
+    /// How many batches.
+    pub batch_count: u64,
+    /// Where batches lie: a page for each chunk.
+    pub batches: Vec<Page>,
+    /// Where names lie: pages of equal ranges of their hashes.
+    pub read_ids: Vec<Page>,
+}
+
+/// A part of an index object, as an array of four numbers: size, CRC-32C, rows, batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 4]", into = "[u64; 4]")]
+pub struct Page {
+    /// Bytes; pages follow one another.
+    pub size: u32,
+    /// Their checksum.
+    pub crc: u32,
+    /// Rows it is about.
+    pub rows: u64,
+    /// Batches it is about.
+    pub batches: u32,
+}
+
+impl From<[u64; 4]> for Page {
+    fn from([size, crc, rows, batches]: [u64; 4]) -> Self {
+        Self { size: size as u32, crc: crc as u32, rows, batches: batches as u32 }
+    }
+}
+
+impl From<Page> for [u64; 4] {
+    fn from(page: Page) -> Self {
+        [page.size.into(), page.crc.into(), page.rows, page.batches.into()]
+    }
+}
+
+impl Details {
+    /// Reads them from a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
+    pub fn read(manifest: &Manifest) -> Result<Self> {
+        if manifest.format != FORMAT {
+            return Err(Error::unsupported("this is no SRF dataset")
+                .expected(format!("format {FORMAT:?}"))
+                .found(format!("format {:?}", manifest.format)));
+        }
+        manifest.check_features(&[])?;
+        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        let details: Self = serde_json::from_value(serde_json::Value::Object(members.collect()))
+            .map_err(|error| Error::corrupt("the manifest's SRF members").caused_by(error))?;
+        let rows = details.styles.len();
+        if !(1..=2).contains(&rows) || rows != details.reads_per_row as usize {
+            return Err(Error::corrupt("the manifest has not a style for each read of a row"));
+        }
+        Ok(details)
+    }
+
+    /// As members of a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) only.
+    pub fn to_fields(&self) -> Result<Fields> {
+        let value = serde_json::to_value(self)
+            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
+        let mut fields = Fields::default();
+        for name in MEMBERS {
+            if let Some(value) = value.get(name) {
+                fields.set(name, value)?;
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// The members in the order in which they are written.
+const MEMBERS: [&str; 21] = [
+    "total_reads",
+    "total_bases",
+    "avg_quality",
+    "read_length",
+    "min_length",
+    "max_length",
+    "chunk_count",
+    "layout",
+    "order",
+    "reads_per_row",
+    "interleaved",
+    "styles",
+    "reads_kept_as_text",
+    "text_bytes",
+    "chunk_bytes",
+    "compression",
+    "level",
+    "batch_count",
+    "batches",
+    "read_ids",
+    "sample",
+];
