@@ -20,6 +20,7 @@ pub mod infer;
 pub mod manifest;
 pub mod number;
 pub mod order;
+pub mod output;
 pub mod places;
 pub mod query;
 pub mod read;
