@@ -41,6 +41,7 @@ pub enum Output {
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
     let needs = Needs {
         fixed: false,
+        text: false,
         end: false,
         info: Fields::none(),
         format: Fields::none(),
@@ -107,6 +108,7 @@ fn table(
     samples.dedup();
     let needs = Needs {
         fixed: columns.need_fixed(),
+        text: false,
         end: columns.need_fixed(),
         info: Fields::Some(columns.info(schema).map(str::to_owned).collect()),
         format: Fields::Some(calls.iter().map(|(_, key)| (*key).to_owned()).collect()),
