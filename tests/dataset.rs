@@ -22,7 +22,7 @@ use genomic_objects::{
     store::{Store, StoreOptions},
 };
 use support::{disk_store, on_every_store, s3_store};
-use testkit::{http, s3, server::Fault};
+use testkit::{http, python, s3, server::Fault};
 
 const NOW: &str = "2026-01-15T10:30:00Z";
 
@@ -620,39 +620,6 @@ fn test_verify_reports_all_problems_at_once() {
     });
 }
 
-/// Validates JSON files against the published schema with Python's `jsonschema`; `None` where that
-/// is not installed. Returns which files are valid.
-fn validate(files: &[std::path::PathBuf]) -> Option<Vec<bool>> {
-    let script = "\
-import json, sys
-try:
-    import jsonschema
-except ImportError:
-    sys.exit(42)
-validator = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))
-validator.check_schema(validator.schema)
-for path in sys.argv[2:]:
-    error = next(validator.iter_errors(json.load(open(path))), None)
-    print('valid' if error is None else 'invalid')
-    if error: print(path, error.message, file=sys.stderr)
-";
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/manifest.schema.json");
-    let output =
-        std::process::Command::new("python3").args(["-c", script, schema]).args(files).output();
-    let output = match output {
-        Ok(output) if output.status.code() != Some(42) => output,
-        _ => {
-            assert!(std::env::var("CI").is_err(), "CI needs python3-jsonschema");
-            println!("skipped: Python's jsonschema is not installed");
-            return None;
-        }
-    };
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    println!("{errors}");
-    Some(String::from_utf8_lossy(&output.stdout).lines().map(|line| line == "valid").collect())
-}
-
 #[test]
 fn test_manifests_conform_to_the_published_schema() {
     let store = Store::in_memory();
@@ -688,6 +655,9 @@ fn test_manifests_conform_to_the_published_schema() {
         assert_ne!(bad, &good);
         add(bad.as_bytes());
     }
-    let Some(valid) = validate(&files) else { return };
+    if !python::require(&["jsonschema"]) {
+        return;
+    }
+    let valid = python::conform(&["manifest.schema.json"], &files).unwrap();
     assert_eq!(valid, [[true; 6].as_slice(), &[false; 6]].concat());
 }

@@ -63,6 +63,11 @@ impl Output {
         self.path.is_none()
     }
 
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        self.path.as_ref().map_or("standard output".into(), |path| path.display().to_string())
+    }
+
     /// Something to write with; several write one after the other.
     pub(crate) fn writer(&self) -> Box<dyn Write + Send> {
         Box::new(Writer(Arc::clone(&self.target)))
@@ -92,7 +97,7 @@ impl Output {
     }
 
     fn failed(&self, error: io::Error) -> Error {
-        cannot_write(self.path.as_deref().unwrap_or(Path::new("standard output")), error)
+        cannot_write(Path::new(&self.name()), error)
     }
 }
 

@@ -102,28 +102,37 @@ impl State {
         (self.snapshot.items as f64 / self.elapsed.as_secs_f64().max(1e-3)) as u64
     }
 
-    /// The time left, if what remains of the input takes as long per byte as what is done.
+    /// How much of how much is done, in bytes of input or else in reads.
+    fn done(&self) -> Option<(u64, u64)> {
+        let Snapshot { items, bytes_in, total_in, total_items, .. } = self.snapshot;
+        let (done, total) =
+            total_in.map(|total| (bytes_in, total)).or(total_items.map(|total| (items, total)))?;
+        Some((done.min(total), total))
+    }
+
+    /// The time left, if the rest takes as long as what is done.
     fn left(&self) -> Option<Duration> {
-        let done = self.snapshot.bytes_in;
-        let total = self.snapshot.total_in.filter(|_| done > 0)?;
-        let share = total.saturating_sub(done) as f64 / done as f64;
+        let (done, total) = self.done().filter(|(done, _)| *done > 0)?;
+        let share = (total - done) as f64 / done as f64;
         Duration::try_from_secs_f64(self.elapsed.as_secs_f64() * share).ok()
     }
 
     fn text(&self, verb: &str) -> String {
-        let Snapshot { items, bytes_in, bytes_out, total_in } = self.snapshot;
-        let mut text = format!("{verb} {} reads", units::count(items));
+        let Snapshot { items, bytes_in, bytes_out, total_in, total_items } = self.snapshot;
+        let mut text = format!("{verb} {}", units::count(items));
+        if let (None, Some(total)) = (total_in, total_items) {
+            text += &format!(" of {}", units::count(total));
+        }
+        text += " reads";
         match total_in {
             Some(total) => {
-                let percent = (bytes_in.min(total) as f64 * 100.0 / total.max(1) as f64) as u64;
-                text += &format!(
-                    ", {} of {} ({percent} %)",
-                    units::bytes(bytes_in),
-                    units::bytes(total)
-                );
+                text += &format!(", {} of {}", units::bytes(bytes_in), units::bytes(total));
             }
             None if bytes_in > 0 => text += &format!(", {} in", units::bytes(bytes_in)),
             None => {}
+        }
+        if let Some((done, total)) = self.done() {
+            text += &format!(" ({} %)", (done as f64 * 100.0 / total.max(1) as f64) as u64);
         }
         if bytes_out > 0 {
             text += &format!(", {} out", units::bytes(bytes_out));
@@ -141,6 +150,7 @@ impl State {
             "bytes_in": self.snapshot.bytes_in,
             "bytes_out": self.snapshot.bytes_out,
             "total_bytes_in": self.snapshot.total_in,
+            "total_reads": self.snapshot.total_items,
             "seconds": self.elapsed.as_secs_f64(),
             "reads_per_second": self.reads_per_second(),
             "seconds_left": self.left().map(|left| left.as_secs_f64()),
@@ -150,14 +160,14 @@ impl State {
     fn draw(&self, verb: &str) {
         let guard = BAR.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(bar) = guard.as_ref() else { return };
-        let template =
-            if self.snapshot.total_in.is_some() { "{bar:24} {msg}" } else { "{spinner} {msg}" };
+        let done = self.done();
+        let template = if done.is_some() { "{bar:24} {msg}" } else { "{spinner} {msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        if let Some(total) = self.snapshot.total_in {
+        if let Some((done, total)) = done {
             bar.set_length(total);
-            bar.set_position(self.snapshot.bytes_in.min(total));
+            bar.set_position(done);
         }
         bar.set_message(self.text(verb));
         bar.tick();
@@ -169,8 +179,13 @@ mod tests {
     use super::*;
 
     fn state(total_in: Option<u64>) -> State {
-        let snapshot =
-            Snapshot { items: 50_000, bytes_in: 250_000_000, bytes_out: 7_000_000, total_in };
+        let snapshot = Snapshot {
+            items: 50_000,
+            bytes_in: 250_000_000,
+            bytes_out: 7_000_000,
+            total_in,
+            total_items: None,
+        };
         State { snapshot, elapsed: Duration::from_secs(10) }
     }
 
@@ -185,5 +200,14 @@ mod tests {
             "wrote 50,000 reads, 250 MB in, 7.00 MB out, 5,000 reads/s"
         );
         assert_eq!(state(Some(1_000_000_000)).json()["progress"]["seconds_left"], 30.0);
+    }
+
+    #[test]
+    fn test_state_counts_reads_where_the_input_has_no_size() {
+        let snapshot = Snapshot { bytes_in: 0, total_items: Some(200_000), ..state(None).snapshot };
+        assert_eq!(
+            State { snapshot, elapsed: Duration::from_secs(10) }.text("wrote"),
+            "wrote 50,000 of 200,000 reads (25 %), 7.00 MB out, 5,000 reads/s, 30.0 s left"
+        );
     }
 }

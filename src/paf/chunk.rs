@@ -88,16 +88,17 @@ fn length(len: usize) -> Result<u32> {
     u32::try_from(len).map_err(|_| Error::unsupported("a block is larger than 4 GiB"))
 }
 
-/// The digest of a block's records: half a SHA-256 over each one's `block_size` and bytes.
+/// The digest of a block's records: half a BLAKE3 over the bytes of all records, then the length of
+/// each as BAM's `block_size`. Lengths come last so that the bytes are hashed in one piece.
 pub fn digest_of(batch: &RecordBatch) -> [u8; DIGEST_LEN] {
-    let mut hasher = Sha256::new();
-    for index in 0..batch.len() {
-        let record = batch.bytes(index);
-        hasher.update((record.len() as u32).to_le_bytes());
-        hasher.update(record);
-    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(batch.all_bytes());
+    let lengths: Vec<u8> = (0..batch.len())
+        .flat_map(|index| (batch.bytes(index).len() as u32).to_le_bytes())
+        .collect();
+    hasher.update(&lengths);
     let mut digest = [0; DIGEST_LEN];
-    digest.copy_from_slice(&hasher.finalize()[..DIGEST_LEN]);
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..DIGEST_LEN]);
     digest
 }
 

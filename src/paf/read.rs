@@ -348,6 +348,14 @@ impl Plan {
         let pages = fetch_pages(store, &details, &selection.pages(&details.index))?;
         let header = fetch_header(store, dataset.manifest(), &contigs)?;
         let tasks = tasks_in(pages.wait()?, &selection);
+        for task in &tasks {
+            tracing::debug!(
+                object = task.chunk.path,
+                block = task.block,
+                records = task.entry().records,
+                "block may hold what is asked for"
+            );
+        }
         let ahead = start(&tasks)?;
         let header = header.wait()?;
         Ok((Self { details, contigs, header, selection, tasks }, ahead))
@@ -383,6 +391,12 @@ fn fetch_pages<'a>(
     let root = &details.index;
     let pages: Vec<index::Page> = pages.iter().map(|&at| root.pages[at]).collect();
     let object = root.path.as_deref().unwrap_or(METADATA);
+    tracing::debug!(
+        object,
+        pages = pages.len(),
+        of = root.pages.len(),
+        "index pages reach what is asked for"
+    );
     let bytes = match root.inline_bytes().at(|| store.name(object))? {
         Some(inline) => {
             let inline = Bytes::from(inline);

@@ -9,6 +9,7 @@ pub struct Progress {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     total_in: AtomicU64,
+    total_items: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub bytes_out: u64,
     /// The size of the whole input, where it is known.
     pub total_in: Option<u64>,
+    /// How many records or reads there are in all, where that is known.
+    pub total_items: Option<u64>,
 }
 
 impl Progress {
@@ -45,14 +48,20 @@ impl Progress {
         self.total_in.store(bytes, Relaxed);
     }
 
+    /// States how many records there are in all.
+    pub fn set_total_items(&self, items: u64) {
+        self.total_items.store(items, Relaxed);
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> Snapshot {
-        let total = self.total_in.load(Relaxed);
+        let known = |total: &AtomicU64| Some(total.load(Relaxed)).filter(|&total| total > 0);
         Snapshot {
             items: self.items.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
-            total_in: (total > 0).then_some(total),
+            total_in: known(&self.total_in),
+            total_items: known(&self.total_items),
         }
     }
 }

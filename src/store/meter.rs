@@ -4,9 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Requests, bytes and dependent round trips of a store at one moment.
 ///
-/// Round trips are counted from order in time alone: the depth of a request is one more than that
-/// of the deepest request that had ended when it was submitted. So the count is never below the
-/// number of dependent waits, and requests submitted together count as one.
+/// A request depends on those whose answers its caller has waited for: its depth is one more than
+/// that of the deepest of them. Requests that are under way together count as one trip, however
+/// early one of them ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meter {
     /// Requests sent, including those that found nothing; retries are not counted.
@@ -15,7 +15,7 @@ pub struct Meter {
     pub bytes: u64,
     /// Bytes of objects sent.
     pub bytes_sent: u64,
-    /// The longest chain of requests, each submitted after the one before had ended.
+    /// The longest chain of requests, each submitted after the answer before had been waited for.
     pub round_trips: u64,
 }
 
@@ -38,31 +38,41 @@ pub(super) struct Counters(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     meter: Meter,
-    ended_depth: u64,
+    waited_depth: u64,
 }
 
-/// The depth of a request under way.
-#[derive(Debug)]
-pub(super) struct Ticket(u64);
+/// The depth of requests that are submitted by one call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wave(u64);
 
 impl Counters {
     pub(super) fn read(&self) -> Meter {
         self.lock().meter
     }
 
-    pub(super) fn start(&self) -> Ticket {
-        let mut state = self.lock();
-        let depth = state.ended_depth + 1;
-        state.meter.requests += 1;
-        state.meter.round_trips = state.meter.round_trips.max(depth);
-        Ticket(depth)
+    /// The wave of a call that is being made.
+    pub(super) fn wave(&self) -> Wave {
+        Wave(self.lock().waited_depth + 1)
     }
 
-    pub(super) fn end(&self, ticket: Ticket, received: usize, sent: usize) {
+    /// Counts a request.
+    pub(super) fn start(&self, wave: Wave) {
+        let mut state = self.lock();
+        state.meter.requests += 1;
+        state.meter.round_trips = state.meter.round_trips.max(wave.0);
+    }
+
+    /// Counts what a request moved.
+    pub(super) fn end(&self, received: usize, sent: usize) {
         let mut state = self.lock();
         state.meter.bytes += received as u64;
         state.meter.bytes_sent += sent as u64;
-        state.ended_depth = state.ended_depth.max(ticket.0);
+    }
+
+    /// Notes that a caller has waited for the answers of a wave.
+    pub(super) fn waited_for(&self, wave: Wave) {
+        let mut state = self.lock();
+        state.waited_depth = state.waited_depth.max(wave.0);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -77,15 +87,23 @@ mod tests {
     #[test]
     fn test_meter_counts_dependent_round_trips() {
         let counters = Counters::default();
-        let first = counters.start();
-        counters.end(first, 10, 0);
-        let (a, b) = (counters.start(), counters.start());
-        counters.end(a, 1, 0);
-        counters.end(b, 2, 0);
+        let first = counters.wave();
+        counters.start(first);
+        counters.end(10, 0);
+        counters.waited_for(first);
+        // The first of two ends before the second is submitted, but nobody has waited for it.
+        let a = counters.wave();
+        counters.start(a);
+        counters.end(1, 0);
+        let b = counters.wave();
+        counters.start(b);
+        counters.end(2, 0);
+        counters.waited_for(a);
+        counters.waited_for(b);
         let meter = counters.read();
         assert_eq!((meter.requests, meter.bytes, meter.round_trips), (3, 13, 2));
-        let last = counters.start();
-        counters.end(last, 0, 7);
+        counters.start(counters.wave());
+        counters.end(0, 7);
         let since = counters.read().since(&meter);
         assert_eq!(since, Meter { requests: 1, bytes: 0, bytes_sent: 7, round_trips: 1 });
     }

@@ -77,7 +77,7 @@ struct Inner {
     made_folder: AtomicBool,
     options: StoreOptions,
     permits: Semaphore,
-    meter: Counters,
+    meter: Arc<Counters>,
     cache: Option<Cache>,
 }
 
@@ -130,7 +130,7 @@ impl Store {
             made_folder: AtomicBool::new(false),
             permits: Semaphore::new(options.max_in_flight.clamp(1, 4096)),
             options,
-            meter: Counters::default(),
+            meter: Arc::default(),
             cache,
         }))
     }

@@ -9,8 +9,9 @@ use object_store::{GetOptions, GetRange, ObjectStoreExt};
 use super::{
     Inner, Store,
     failure::{Failure, Reason},
+    meter::Wave,
     planner::{Plan, plan},
-    runtime::{Pending, start},
+    runtime::{Pending, start_wave},
 };
 use crate::error::{Error, Result};
 
@@ -53,7 +54,10 @@ impl Store {
     pub fn get(&self, key: &str) -> Result<Bytes> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move { inner.fetch_whole(&key, MAX_WHOLE).await.map_err(|f| f.error) }).wait()
+        start_wave(&self.0.meter, |wave| async move {
+            inner.fetch_whole(wave, &key, MAX_WHOLE).await.map_err(|f| f.error)
+        })
+        .wait()
     }
 
     /// As [`Self::get`] for an object whose bytes never change under this name: it is kept in the
@@ -89,8 +93,8 @@ impl Store {
     pub fn start_find(&self, key: &str) -> Pending<Option<Bytes>> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move {
-            match inner.lookup(&key).await? {
+        start_wave(&self.0.meter, |wave| async move {
+            match inner.lookup(wave, &key).await? {
                 Lookup::Found(bytes) => Ok(Some(bytes)),
                 Lookup::Missing => Ok(None),
                 Lookup::Denied(error) => Err(error),
@@ -103,7 +107,7 @@ impl Store {
     pub fn start_lookup(&self, key: &str) -> Pending<Lookup> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move { inner.lookup(&key).await })
+        start_wave(&self.0.meter, |wave| async move { inner.lookup(wave, &key).await })
     }
 
     /// The size of an object in bytes, or `None` when there is none.
@@ -115,12 +119,12 @@ impl Store {
     pub fn start_size(&self, key: &str) -> Pending<Option<u64>> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move {
+        start_wave(&self.0.meter, |wave| async move {
             let path = inner.path(&key)?;
-            let ticket = inner.meter.start();
+            inner.meter.start(wave);
             let _permit = inner.permit().await?;
             let answer = inner.backend.read.head(&path).await;
-            inner.meter.end(ticket, 0, 0);
+            inner.meter.end(0, 0);
             tracing::debug!(object = inner.name_of(&key), found = answer.is_ok(), "HEAD");
             match answer.map_err(|cause| Failure::new(&cause, &inner.name_of(&key))) {
                 Ok(meta) => Ok(Some(meta.size)),
@@ -159,8 +163,8 @@ impl Store {
             .map(|(request, _)| request.clone())
             .collect();
         let inner = self.0.clone();
-        start(async move {
-            let mut fetched = inner.clone().fetch_ranges(missing).await?.into_iter();
+        start_wave(&self.0.meter, |wave| async move {
+            let mut fetched = inner.clone().fetch_ranges(wave, missing).await?.into_iter();
             for answer in &mut answers {
                 if answer.is_none() {
                     *answer = fetched.next();
@@ -189,8 +193,8 @@ impl Inner {
             .map_err(|_| Error::internal("the store was closed while in use"))
     }
 
-    async fn lookup(&self, key: &str) -> Result<Lookup> {
-        match self.fetch_whole(key, MAX_WHOLE).await {
+    async fn lookup(&self, wave: Wave, key: &str) -> Result<Lookup> {
+        match self.fetch_whole(wave, key, MAX_WHOLE).await {
             Ok(bytes) => Ok(Lookup::Found(bytes)),
             Err(failure) => match failure.reason {
                 Reason::Missing => Ok(Lookup::Missing),
@@ -200,20 +204,20 @@ impl Inner {
         }
     }
 
-    async fn fetch_whole(&self, key: &str, most: u64) -> Result<Bytes, Failure> {
-        self.fetch(key, None, most).await
+    async fn fetch_whole(&self, wave: Wave, key: &str, most: u64) -> Result<Bytes, Failure> {
+        self.fetch(wave, key, None, most).await
     }
 
-    /// One GET. The depth of the request is that of the moment of this call's first poll, which
-    /// comes before it waits for a permit.
+    /// One GET.
     async fn fetch(
         &self,
+        wave: Wave,
         key: &str,
         range: Option<Range<u64>>,
         most: u64,
     ) -> Result<Bytes, Failure> {
         let path = self.path(key).map_err(Failure::refused)?;
-        let ticket = self.meter.start();
+        self.meter.start(wave);
         let _permit = self.permit().await.map_err(Failure::refused)?;
         let options =
             GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
@@ -230,7 +234,7 @@ impl Inner {
             Ok(Ok(bytes)) => bytes.len(),
             _ => 0,
         };
-        self.meter.end(ticket, received, 0);
+        self.meter.end(received, 0);
         let name = self.name_of(key);
         let shown = range.as_ref().map_or("whole".to_owned(), |r| format!("{}-{}", r.start, r.end));
         tracing::debug!(object = name, range = shown, bytes = received, "GET");
@@ -253,7 +257,11 @@ impl Inner {
         }
     }
 
-    async fn fetch_ranges(self: Arc<Self>, wanted: Vec<RangeRequest>) -> Result<Vec<Bytes>> {
+    async fn fetch_ranges(
+        self: Arc<Self>,
+        wave: Wave,
+        wanted: Vec<RangeRequest>,
+    ) -> Result<Vec<Bytes>> {
         let plan = plan(&wanted, self.options.coalesce);
         let fetches = plan.fetches.iter().map(|fetch| {
             let (key, range) = (&wanted[fetch.of].key, fetch.range.clone());
@@ -261,7 +269,7 @@ impl Inner {
             let inner = &self;
             async move {
                 let bytes = inner
-                    .fetch(key, Some(range.clone()), length)
+                    .fetch(wave, key, Some(range.clone()), length)
                     .await
                     .map_err(|failure| failure.error)?;
                 if bytes.len() as u64 != length {

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{OnceLock, mpsc},
+    sync::{Arc, OnceLock, mpsc},
 };
 
 use tokio::{
@@ -10,6 +10,7 @@ use tokio::{
     task::AbortHandle,
 };
 
+use super::meter::{Counters, Wave};
 use crate::error::{Error, Result};
 
 /// One runtime for the process, so that all stores share threads and connections.
@@ -31,14 +32,21 @@ fn runtime() -> Result<&'static Runtime> {
 pub struct Pending<T> {
     receiver: mpsc::Receiver<Result<T>>,
     task: Option<AbortHandle>,
+    /// What is to know that the result has been waited for.
+    wave: Option<(Arc<Counters>, Wave)>,
 }
 
 impl<T> Pending<T> {
     /// Waits for the result.
     pub fn wait(self) -> Result<T> {
-        self.receiver
+        let result = self
+            .receiver
             .recv()
-            .unwrap_or_else(|_| Err(Error::internal("a background request died unfinished")))
+            .unwrap_or_else(|_| Err(Error::internal("a background request died unfinished")));
+        if let Some((counters, wave)) = &self.wave {
+            counters.waited_for(*wave);
+        }
+        result
     }
 
     /// A result that is known already.
@@ -46,7 +54,7 @@ impl<T> Pending<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
         // The receiver is alive: it is returned below.
         let _ = sender.send(result);
-        Self { receiver, task: None }
+        Self { receiver, task: None, wave: None }
     }
 }
 
@@ -71,7 +79,21 @@ pub(super) fn start<T: Send + 'static>(
         // Nobody waits for a cancelled result.
         let _ = sender.send(work.await);
     });
-    Pending { receiver, task: Some(task.abort_handle()) }
+    Pending { receiver, task: Some(task.abort_handle()), wave: None }
+}
+
+/// As [`start`]; the requests of `work` are one wave of those that `counters` counts.
+pub(super) fn start_wave<T: Send + 'static, F>(
+    counters: &Arc<Counters>,
+    work: impl FnOnce(Wave) -> F,
+) -> Pending<T>
+where
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let wave = counters.wave();
+    let mut pending = start(work(wave));
+    pending.wave = Some((Arc::clone(counters), wave));
+    pending
 }
 
 /// Starts `work` in the background, to be waited for by other means.

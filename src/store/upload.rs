@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use object_store::PutMode;
 
-use super::{Store, runtime::detach};
+use super::{Store, meter::Wave, runtime::detach};
 use crate::{
     error::{Error, Result},
     pipeline::Progress,
@@ -36,6 +36,8 @@ struct Shared {
 struct State {
     bytes: usize,
     objects: usize,
+    /// That of the object handed over last.
+    wave: Option<Wave>,
     error: Option<Error>,
     failed: bool,
 }
@@ -68,14 +70,16 @@ impl Uploader {
             state = self.shared.wait(state);
         }
         state.check()?;
+        let wave = self.store.0.meter.wave();
         state.bytes += length;
         state.objects += 1;
+        state.wave = Some(wave);
         drop(state);
 
         let room = Room { shared: self.shared.clone(), length, left: false };
         let (store, key, progress) = (self.store.clone(), key.to_owned(), self.progress.clone());
         detach(async move {
-            let outcome = store.0.send(&key, bytes, PutMode::Overwrite).await;
+            let outcome = store.0.send(wave, &key, bytes, PutMode::Overwrite).await;
             if let (Ok(()), Some(progress)) = (&outcome, &progress) {
                 progress.add_bytes_out(length as u64);
             }
@@ -92,6 +96,9 @@ impl Uploader {
         let mut state = self.shared.lock();
         while !state.failed && state.objects > 0 {
             state = self.shared.wait(state);
+        }
+        if let Some(wave) = state.wave {
+            self.store.0.meter.waited_for(wave);
         }
         state.check()
     }

@@ -9,7 +9,8 @@ use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
 use super::{
     Inner, Store,
     failure::{Failure, Reason},
-    runtime::start,
+    meter::Wave,
+    runtime::start_wave,
     validate_key,
 };
 use crate::error::{Error, Result};
@@ -47,8 +48,8 @@ impl Store {
     pub fn create(&self, key: &str, bytes: Bytes) -> Result<Creation> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move {
-            match inner.send(&key, bytes, PutMode::Create).await {
+        start_wave(&self.0.meter, |wave| async move {
+            match inner.send(wave, &key, bytes, PutMode::Create).await {
                 Ok(()) => Ok(Creation::Created),
                 Err(failure) => match failure.reason {
                     Reason::Exists => Ok(Creation::Existed),
@@ -64,8 +65,8 @@ impl Store {
     pub fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start(async move {
-            inner.send(&key, bytes, PutMode::Overwrite).await.map_err(|failure| failure.error)
+        start_wave(&self.0.meter, |wave| async move {
+            inner.send(wave, &key, bytes, PutMode::Overwrite).await.map_err(|failure| failure.error)
         })
         .wait()
     }
@@ -78,10 +79,10 @@ impl Store {
         }
         let inner = self.0.clone();
         let keys = keys.to_vec();
-        start(async move {
+        start_wave(&self.0.meter, |wave| async move {
             let client = inner.writable()?;
             let paths = keys.iter().map(|key| inner.path(key)).collect::<Result<Vec<_>>>()?;
-            let ticket = inner.meter.start();
+            inner.meter.start(wave);
             let _permit = inner.permit().await?;
             let mut answers = client.delete_stream(stream::iter(paths.into_iter().map(Ok)).boxed());
             let mut outcome = Ok(());
@@ -94,7 +95,7 @@ impl Store {
                 }
             }
             drop(answers);
-            inner.meter.end(ticket, 0, 0);
+            inner.meter.end(0, 0);
             for key in &keys {
                 tracing::debug!(object = inner.name_of(key), "DELETE");
                 inner.remove_empty_folders(key);
@@ -112,7 +113,7 @@ impl Store {
     pub fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>> {
         let inner = self.0.clone();
         let folder = folder.trim_end_matches('/').to_owned();
-        start(async move {
+        start_wave(&self.0.meter, |wave| async move {
             if !folder.is_empty() {
                 validate_key(&folder)?;
             }
@@ -122,11 +123,11 @@ impl Store {
                     .at(inner.name_of("")));
             }
             let path = inner.path_below(&folder)?;
-            let ticket = inner.meter.start();
+            inner.meter.start(wave);
             let _permit = inner.permit().await?;
             let answer: Result<Vec<_>, _> =
                 inner.backend.read.list(Some(&path)).try_collect().await;
-            inner.meter.end(ticket, 0, 0);
+            inner.meter.end(0, 0);
             tracing::debug!(folder = inner.name_of(&folder), "LIST");
             let listed = match answer {
                 Ok(listed) => listed,
@@ -165,17 +166,23 @@ impl Inner {
     }
 
     /// One PUT.
-    pub(super) async fn send(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<(), Failure> {
+    pub(super) async fn send(
+        &self,
+        wave: Wave,
+        key: &str,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> Result<(), Failure> {
         let path = self.path(key).map_err(Failure::refused)?;
         let client = self.writable().map_err(Failure::refused)?;
-        let ticket = self.meter.start();
+        self.meter.start(wave);
         let _permit = self.permit().await.map_err(Failure::refused)?;
         self.note_new_folder();
         let length = bytes.len();
         let create = matches!(mode, PutMode::Create);
         let options = PutOptions { mode, ..PutOptions::default() };
         let answer = client.put_opts(&path, PutPayload::from(bytes), options).await;
-        self.meter.end(ticket, 0, length);
+        self.meter.end(0, length);
         tracing::debug!(object = self.name_of(key), bytes = length, create, "PUT");
         answer.map(drop).map_err(|cause| {
             let mut failure = Failure::new(&cause, &self.name_of(key));

@@ -4,6 +4,7 @@ pub mod arbitrary;
 pub mod corpus;
 pub mod http;
 pub mod oracle;
+pub mod python;
 pub mod s3;
 pub mod server;
 pub use oracle as samtools;

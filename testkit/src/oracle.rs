@@ -106,7 +106,7 @@ fn view_args(form: &str, path: &Path, reference: Option<&Path>) -> Vec<String> {
     args
 }
 
-fn finish(output: std::io::Result<Output>) -> Result<Vec<u8>, String> {
+pub(crate) fn finish(output: std::io::Result<Output>) -> Result<Vec<u8>, String> {
     let output = output.map_err(|error| error.to_string())?;
     if output.status.success() {
         Ok(output.stdout)

@@ -6,10 +6,11 @@
 mod bad_input;
 mod bytes;
 mod corruption;
+mod python;
 mod query;
 mod roundtrip;
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use genomic_objects::records::alignments::{
     Header, Limit, RecordBatch, Source, SourceOptions, Validation, open,
 };
 use genomic_objects::store::Store;
-use testkit::{corpus, oracle};
+use testkit::{arbitrary, corpus, oracle};
 
 /// The corpora and samtools, or `None` where a test has to be skipped.
 fn data() -> Option<PathBuf> {
@@ -136,4 +137,21 @@ impl Choices {
 fn lenient(bytes: Vec<u8>) -> Result<Box<dyn Source>> {
     let options = SourceOptions { validation: Validation::Lenient, ..Default::default() };
     open("generated", Box::new(std::io::Cursor::new(bytes)), &options)
+}
+
+/// A BAM of such records, which [`arbitrary`] makes, over contigs as it has them.
+fn arbitrary_source(records: &[Vec<u8>]) -> Box<dyn Source> {
+    let mut text = String::from("@HD\tVN:1.6\n");
+    for contig in 0..arbitrary::CONTIGS {
+        text += &format!("@SQ\tSN:c{contig}\tLN:{}\n", arbitrary::CONTIG_LENGTH);
+    }
+    let header = Header::parse_sam_text(text.as_bytes(), Validation::Strict).unwrap();
+    let mut bam = header.to_bam_bytes().unwrap();
+    for record in records {
+        bam.extend_from_slice(&(record.len() as u32).to_le_bytes());
+        bam.extend_from_slice(record);
+    }
+    let mut writer = noodles_bgzf::io::Writer::new(Vec::new());
+    writer.write_all(&bam).unwrap();
+    lenient(writer.finish().unwrap()).unwrap()
 }

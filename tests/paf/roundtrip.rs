@@ -5,7 +5,6 @@ use genomic_objects::paf::place::Place;
 use genomic_objects::records::alignments::sink::{self, Format};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use testkit::arbitrary;
 
 use super::*;
 
@@ -137,26 +136,9 @@ proptest! {
         records in vec(prop_oneof![arbitrary::record_bytes(), arbitrary::odd_record_bytes()], 0..60),
         chunk_size in 1_u64..100_000,
     ) {
-        let mut text = String::from("@HD\tVN:1.6\n");
-        for contig in 0..arbitrary::CONTIGS {
-            text += &format!("@SQ\tSN:c{contig}\tLN:{}\n", arbitrary::CONTIG_LENGTH);
-        }
-        let header = Header::parse_sam_text(text.as_bytes(), Validation::Strict).unwrap();
-        let mut bam = header.to_bam_bytes().unwrap();
-        for record in &records {
-            bam.extend_from_slice(&(record.len() as u32).to_le_bytes());
-            bam.extend_from_slice(record);
-        }
-        let mut file = Vec::new();
-        {
-            use std::io::Write as _;
-            let mut writer = noodles_bgzf::io::Writer::new(&mut file);
-            writer.write_all(&bam).unwrap();
-            writer.finish().unwrap();
-        }
         let store = Store::in_memory();
         let options = WriteOptions { chunk_size, ..options() };
-        convert(lenient(file).unwrap().as_mut(), &store, &options).unwrap();
+        convert(arbitrary_source(&records).as_mut(), &store, &options).unwrap();
         let mut sorted = records;
         sorted.sort_by_key(|bytes| Place::of(&genomic_objects::records::alignments::Record::new(bytes).unwrap()));
         let back = query(&store, &Places::default()).unwrap();

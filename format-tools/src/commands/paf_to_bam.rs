@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
@@ -10,11 +11,13 @@ use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::records::alignments::header::SortOrder;
 use genomic_objects::records::alignments::{Fields, RecordBatch, sink};
 use genomic_objects::store::Store;
+use serde_json::json;
 
 use crate::environment;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
-use crate::units::parse_size;
+use crate::report::Summary;
+use crate::units::{self, parse_size};
 
 /// Convert a PAF dataset back to BAM, SAM or CRAM
 #[derive(Args, Clone, Debug)]
@@ -76,6 +79,7 @@ enum Format {
 
 impl PafToBam {
     pub(crate) fn run(self) -> Result<()> {
+        let started = Instant::now();
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
         let at = self.dataset.version();
         let reader = Reader::open_for(&store, at, &Places::default(), &Fields::ALL, None)?;
@@ -97,6 +101,7 @@ impl PafToBam {
         };
         let threads = self.threads.count().get();
         let progress = Arc::new(Progress::default());
+        progress.set_total_items(reader.details().read_count);
         let display = self.messages.show(&progress, "wrote", &output);
         let mut sink = sink::create(format, output.writer(), &header, threads)?;
         let mut emit = |batch: &RecordBatch| {
@@ -122,6 +127,26 @@ impl PafToBam {
         }
         sink.finish()?;
         drop(display);
-        output.finish()
+        let (name, is_stdout) = (output.name(), output.is_stdout());
+        output.finish()?;
+        if is_stdout && !self.messages.json {
+            // The next program in the pipe has the word.
+            return Ok(());
+        }
+        let (reads, seconds) = (progress.snapshot().items, started.elapsed());
+        self.messages.summarise(Summary {
+            text: format!(
+                "wrote {} reads to {name} in {}",
+                units::count(reads),
+                units::duration(seconds)
+            ),
+            json: json!({
+                "reads": reads,
+                "output": name,
+                "dataset_version": reader.dataset().manifest().dataset_version,
+                "seconds": seconds.as_secs_f64(),
+            }),
+            data_on_stdout: is_stdout,
+        })
     }
 }

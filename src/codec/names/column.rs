@@ -1,6 +1,6 @@
 //! The tokens at one place of a template, as a column of numbers or of texts.
 
-use std::collections::HashMap;
+use ahash::{HashMap, HashMapExt as _};
 use std::ops::Range;
 
 use crate::codec::bytes::{take_slice, take_u8};

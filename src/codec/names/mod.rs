@@ -8,7 +8,7 @@
 mod column;
 mod template;
 
-use std::collections::HashMap;
+use ahash::{HashMap, HashMapExt as _};
 use std::ops::Range;
 
 use super::bytes::{take_slice, take_u8};

@@ -5,7 +5,7 @@
 //! UUIDs of nanopore reads) would each have a template of their own; for these, a run of letters
 //! and digits is one token, `A`.
 
-use std::collections::HashMap;
+use ahash::{HashMap, HashMapExt as _};
 use std::ops::Range;
 
 /// Placeholder of a token with letters.

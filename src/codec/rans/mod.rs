@@ -39,6 +39,9 @@ const MAX_LEN: usize = 1 << 30;
 /// Shorter streams do not pay for tables of pairs.
 const MIN_PAIRS: usize = 64;
 
+/// Cells that a table of pairs may have for each symbol of its stream.
+const MOST_CELLS: usize = 2;
+
 /// Which forms of a stream are considered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Forms {
@@ -119,7 +122,8 @@ impl Plan {
     fn without_runs(data: &[u8], counts: &[u32; 256]) -> Self {
         let symbols = counts.iter().filter(|&&c| c > 0).count();
         let order0 = (entropy::bits(counts) / 8) as usize + 2 * symbols;
-        if data.len() < MIN_PAIRS {
+        // Nor do tables with more cells than symbols are there to fill them.
+        if data.len() < MIN_PAIRS || symbols * symbols > MOST_CELLS * data.len() {
             return Self { pairs: None, runs: None, estimate: order0 };
         }
         let pairs = if is_wide(data.len()) {

@@ -69,19 +69,24 @@ impl Pairs {
             });
         }
         if part > 0 {
-            let mut current: [u8; N] = std::array::from_fn(|lane| ranks[lane * part + part - 1]);
-            for i in (0..part).rev() {
+            let lanes: [&[u8]; N] =
+                std::array::from_fn(|lane| &ranks[lane * part..(lane + 1) * part]);
+            let mut current: [u8; N] = std::array::from_fn(|lane| lanes[lane][part - 1]);
+            let mut push_all = |contexts: [u8; N]| {
                 words.fill::<N>(|room| {
                     let mut free = N;
                     for lane in (0..N).rev() {
-                        let context = if i == 0 { 0 } else { ranks[lane * part + i - 1] };
-                        let symbol = tables.symbol(context, current[lane]);
+                        let symbol = tables.symbol(contexts[lane], current[lane]);
                         symbol.push(&mut states[lane], room, &mut free);
-                        current[lane] = context;
                     }
                     free
                 });
+                current = contexts;
+            };
+            for i in (1..part).rev() {
+                push_all(std::array::from_fn(|lane| lanes[lane][i - 1]));
             }
+            push_all([0; N]);
         }
         words.finish(&states, out);
     }

@@ -7,8 +7,14 @@ const MAX_REPEATS: u8 = 255;
 
 /// Literals that [`split`] would make, runs of any length counted once.
 pub(super) fn count(data: &[u8]) -> usize {
-    let changes = data.iter().zip(data.get(1..).unwrap_or_default()).filter(|(a, b)| a != b);
-    changes.count() + usize::from(!data.is_empty())
+    let next = data.get(1..).unwrap_or_default();
+    // Counted in bytes, as many at once as the processor can, and added up before they overflow.
+    let changes: usize = data[..next.len()]
+        .chunks(255)
+        .zip(next.chunks(255))
+        .map(|(a, b)| usize::from(a.iter().zip(b).map(|(a, b)| u8::from(a != b)).sum::<u8>()))
+        .sum();
+    changes + usize::from(!data.is_empty())
 }
 
 /// Splits a stream in literals and, for each, its repeats.

@@ -1,5 +1,6 @@
 //! Read bases: differences from the block's reference, and what has no reference.
 
+use super::codes::{Bases, first_difference};
 use super::core::Core;
 use super::reference::{Reference, for_each_match, letter_of};
 use super::series::{self, StreamsIn, StreamsOut};
@@ -12,45 +13,6 @@ use crate::records::alignments::Record;
 const DIFF_N: u8 = 3;
 /// Added to a 4-bit code that has no shorter symbol.
 const DIFF_CODE: u8 = 4;
-
-/// The 4-bit base codes of all records, one a byte.
-#[derive(Debug, Default)]
-pub(super) struct Bases {
-    codes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Bases {
-    /// Unpacks the bases of `records`.
-    pub(super) fn unpack(records: &[Record<'_>]) -> Self {
-        let mut bases = Self::default();
-        bases.codes.reserve(records.iter().map(Record::sequence_len).sum::<usize>() + 1);
-        for record in records {
-            let end = bases.codes.len() + record.sequence_len();
-            for byte in record.packed_sequence() {
-                bases.codes.extend_from_slice(&[byte >> 4, byte & 0xf]);
-            }
-            bases.codes.truncate(end);
-            bases.ends.push(end);
-        }
-        bases
-    }
-
-    /// The codes of record `index`.
-    #[inline]
-    pub(super) fn of(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.codes[start..self.ends[index]]
-    }
-
-    /// Appends the bases of record `index` to `out`, two to a byte.
-    pub(super) fn pack(&self, index: usize, out: &mut Vec<u8>) {
-        let pairs = self.of(index).chunks_exact(2);
-        let last = pairs.remainder().first().map(|code| code << 4);
-        out.extend(pairs.map(|pair| pair[0] << 4 | pair[1]));
-        out.extend(last);
-    }
-}
 
 /// Calls `visit(read_at, len)` for every run of inserted or clipped bases of an aligned record.
 fn for_each_clip(core: &Core, index: usize, mut visit: impl FnMut(usize, usize)) {
@@ -110,22 +72,16 @@ pub(super) fn encode(
         }
         let mut equal = 0_u64;
         for_each_match(core, index, reference, |reference, offset, read_at, len| {
-            let expected = &reference.codes[offset..offset + len];
-            let actual = &codes[read_at..read_at + len];
-            if expected == actual {
-                equal += len as u64;
-                return;
+            let mut expected = &reference.codes[offset..offset + len];
+            let mut actual = &codes[read_at..read_at + len];
+            while let Some(at) = first_difference(expected, actual) {
+                varint::put(&mut gaps, equal + at as u64);
+                symbols.push(difference(expected[at], actual[at]));
+                equal = 0;
+                *differing += 1;
+                (expected, actual) = (&expected[at + 1..], &actual[at + 1..]);
             }
-            for (&expected, &actual) in expected.iter().zip(actual) {
-                if expected == actual {
-                    equal += 1;
-                } else {
-                    varint::put(&mut gaps, equal);
-                    symbols.push(difference(expected, actual));
-                    equal = 0;
-                    *differing += 1;
-                }
-            }
+            equal += expected.len() as u64;
         });
         varint::put(&mut counts, u64::from(*differing));
         for_each_clip(core, index, |read_at, len| {

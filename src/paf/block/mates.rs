@@ -4,7 +4,7 @@
 //! strand. Then only the distance between them is stored, and name, flags, mate fields and template
 //! lengths of the pair follow. Each prediction is checked before it is relied on.
 
-use std::collections::HashMap;
+use ahash::{HashMap, HashMapExt as _};
 
 use super::core::Core;
 use super::series::{self, StreamsIn, StreamsOut};

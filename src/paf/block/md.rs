@@ -3,6 +3,7 @@
 //! Read one way it tells the reference under a read; written the other way, from reference and read,
 //! it need not be stored.
 
+use super::codes::first_difference;
 use super::core::Core;
 use super::reference::{Reference, is_covered};
 use crate::records::alignments::record::BASES;
@@ -32,13 +33,10 @@ pub(super) fn apply(
         walk(text, core, index, |position, step| match step {
             Step::Match { read_at, len } => {
                 let offset = reference.offset(contig, position);
-                for (code, &base) in reference.codes[offset..offset + len]
-                    .iter_mut()
-                    .zip(&bases[read_at..read_at + len])
-                {
-                    if *code == 0 {
-                        *code = base;
-                    }
+                let codes = &mut reference.codes[offset..offset + len];
+                // Written in any case, so that many bases are done at once.
+                for (code, &base) in codes.iter_mut().zip(&bases[read_at..read_at + len]) {
+                    *code = if *code == 0 { base } else { *code };
                 }
             }
             Step::Base(code) => {
@@ -136,16 +134,15 @@ pub(super) fn derive(
         let len = op.len() as usize;
         if op.is_match() && len > 0 {
             let offset = reference.offset(contig, position);
-            let pairs = reference.codes[offset..offset + len].iter().zip(&bases[read_at..]);
-            for (&code, &base) in pairs {
-                if code == base {
-                    equal += 1;
-                } else {
-                    put_number(out, equal);
-                    out.push(BASES[usize::from(code & 0xf)]);
-                    equal = 0;
-                }
+            let mut codes = &reference.codes[offset..offset + len];
+            let mut read = &bases[read_at..read_at + len];
+            while let Some(at) = first_difference(codes, read) {
+                put_number(out, equal + at as u64);
+                out.push(BASES[usize::from(codes[at] & 0xf)]);
+                equal = 0;
+                (codes, read) = (&codes[at + 1..], &read[at + 1..]);
             }
+            equal += codes.len() as u64;
         } else if op.code() == 2 && len > 0 {
             if !is_covered(op) {
                 return false;

@@ -6,6 +6,7 @@
 //! [`decode`] gives back every record to the last bit. `spec/paf.md` is normative.
 
 mod bases;
+mod codes;
 mod core;
 mod mates;
 mod md;
@@ -17,7 +18,7 @@ mod text;
 
 use crate::codec::cursor::Cursor;
 use crate::codec::varint;
-use bases::Bases;
+use codes::Bases;
 use core::Core;
 use mates::{Links, MateFields};
 use reference::Reference;

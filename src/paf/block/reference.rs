@@ -6,7 +6,7 @@
 //!
 //! No coordinates are stored: the covered spans follow from positions and CIGARs.
 
-use super::bases::Bases;
+use super::codes::Bases;
 use super::core::Core;
 use super::md;
 use super::series::{self, StreamsIn, StreamsOut};

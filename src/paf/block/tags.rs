@@ -3,9 +3,11 @@
 //! `MD`, `NM`, `MC` and `MQ` are left out, or stored as a difference from zero, where they follow
 //! from the alignment or from the linked mate.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::bases::Bases;
+use ahash::{HashMap, HashMapExt as _};
+
+use super::codes::Bases;
 use super::core::{Core, long_cigar_is_last};
 use super::mates::Links;
 use super::md;
@@ -135,17 +137,33 @@ pub(super) fn encode(
 ) -> Result<()> {
     let mut lists: HashMap<Vec<u8>, u64> = HashMap::new();
     let (mut lists_out, mut choices) = (Vec::new(), Vec::new());
-    let mut streams: BTreeMap<[u8; 3], ValuesOut<'_>> = BTreeMap::new();
+    let mut streams = Vec::new();
+    let mut places: BTreeMap<[u8; 3], usize> = BTreeMap::new();
     let (mut list, mut scratch) = (Vec::new(), Vec::new());
+    // The streams of the record before, which most records share in the same order.
+    let mut usual: Vec<([u8; 3], usize)> = Vec::new();
     for (index, record) in records.iter().enumerate() {
         list.clear();
-        let left_out = usize::from(long_cigar_is_last(record));
-        let stored = record.tags().count() - left_out;
-        for tag in record.tags().take(stored) {
+        let stored = match long_cigar_is_last(record) {
+            true => record.tags().count() - 1,
+            false => usize::MAX,
+        };
+        for (nth, tag) in record.tags().take(stored).enumerate() {
             let key = [tag.name[0], tag.name[1], kind_of(&tag)];
             list.extend_from_slice(&key);
-            let stream = streams.entry(key).or_default();
-            put_value(stream, &tag, key[2], index, basis, &mut scratch);
+            let place = match usual.get(nth) {
+                Some(&(usual, place)) if usual == key => place,
+                _ => {
+                    let place = *places.entry(key).or_insert_with(|| {
+                        streams.push(ValuesOut::default());
+                        streams.len() - 1
+                    });
+                    usual.truncate(nth);
+                    usual.push((key, place));
+                    place
+                }
+            };
+            put_value(&mut streams[place], &tag, key[2], index, basis, &mut scratch);
         }
         let next = lists.len() as u64;
         let id = match lists.get(&list) {
@@ -161,7 +179,8 @@ pub(super) fn encode(
     }
     out.set(series::TAG_LISTS, lists_out);
     out.set(series::TAG_LIST, choices);
-    for ([n0, n1, kind], stream) in streams {
+    for ([n0, n1, kind], place) in places {
+        let stream = std::mem::take(&mut streams[place]);
         let series = |id| Series::of_tag(id, [n0, n1], kind);
         let (values, extra) = match kind {
             b'Z' | b'H' => stream.text.finish(effort)?,

@@ -5,7 +5,7 @@
 //! With numbers apart, every run of digits without a leading zero is replaced by [`NUMBER`], and
 //! the extra stream has the numbers.
 
-use std::collections::HashMap;
+use ahash::{HashMap, HashMapExt as _};
 
 use super::md::put_number;
 use crate::codec::cursor::Cursor;

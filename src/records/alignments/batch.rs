@@ -69,6 +69,11 @@ impl RecordBatch {
         self.bytes.len()
     }
 
+    /// The bytes of all records, one after another.
+    pub fn all_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The bytes of record `index`, counted from 0.
     pub fn bytes(&self, index: usize) -> &[u8] {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };

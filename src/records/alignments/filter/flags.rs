@@ -47,6 +47,7 @@ fn invalid(text: &str, part: &str) -> Error {
     Error::usage(format!("{text:?} is no set of flags"))
         .expected(format!("a number up to 65535, or names of {} with commas", names.join(" ")))
         .found(format!("{part:?}"))
+        .help("for example PAIRED,READ1 or 0x904; `samtools flags` explains numbers")
 }
 
 #[cfg(test)]

@@ -239,6 +239,7 @@ impl Fault {
             error = error.found(found);
         }
         error
+            .help("an expression looks like: mapq >= 30 && [NM] < 5 || flag.dup")
             .at(format!("character {}", before.chars().count() + 1))
             .at(format!("filter expression '{}'", shorten(text)))
     }
