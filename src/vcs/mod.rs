@@ -26,6 +26,7 @@ pub mod query;
 pub mod read;
 mod residual;
 pub mod schema;
+pub mod select;
 mod sites;
 pub mod table;
 pub mod text;

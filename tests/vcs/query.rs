@@ -156,8 +156,7 @@ fn test_tables_have_the_values_of_the_text() {
         let out = Shared::default();
         let query = Query { columns: Some(columns), threads: 2, ..Query::default() };
         queries::run(&reader, &query, Output::Table(format), Box::new(out.clone())).unwrap();
-        let bytes = out.0.lock().unwrap().clone();
-        bytes
+        out.0.lock().unwrap().clone()
     };
     let text = String::from_utf8_lossy(&text).into_owned();
     let wanted: Vec<Vec<&str>> = text

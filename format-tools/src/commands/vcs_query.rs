@@ -22,7 +22,8 @@ use crate::units::{self, parse_size};
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
 Regions are 1-based and closed, as in bcftools: chr1, chr1:1,000-2,000, chr1:1M-2M. Each variant
-comes once, in the dataset's order. Without a region all variants come.
+comes once, in the dataset's order. Without a region all variants come. -s leaves INFO as it is, AC
+and AN included, as bcftools view -I does.
 
 Examples:
   vcs-query cohort.vcs chr1:1M-2M
