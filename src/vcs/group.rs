@@ -169,7 +169,7 @@ impl Group {
         let decoded = Decoded {
             rows,
             sites: views(&self.sites)?,
-            residual: SiteView::decode(&self.residuals[0], rows, schema)?,
+            residual: Some(SiteView::decode(&self.residuals[0], rows, schema)?),
             blocks: schema
                 .blocks()
                 .into_iter()
@@ -274,7 +274,8 @@ pub(super) struct Decoded {
     pub(super) rows: usize,
     /// Columns of sites, in the order of the file.
     pub(super) sites: Vec<Option<View>>,
-    pub(super) residual: SiteView,
+    /// What lines need besides; none where only columns were asked for.
+    pub(super) residual: Option<SiteView>,
     /// Blocks of samples, or all samples.
     pub(super) blocks: Vec<Option<CallBlock>>,
 }
@@ -304,11 +305,12 @@ impl Decoded {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let start = out.len();
-        let (format, carriage_return) =
-            match self.residual.push_row(row, schema, &self.sites, out)? {
-                Begun::Whole => return subset(schema, samples, start, out),
-                Begun::Site { format, carriage_return } => (format, carriage_return),
-            };
+        let residual = self.residual.as_ref();
+        let residual = residual.ok_or_else(|| Error::internal("lines were not asked for"))?;
+        let (format, carriage_return) = match residual.push_row(row, schema, &self.sites, out)? {
+            Begun::Whole => return subset(schema, samples, start, out),
+            Begun::Site { format, carriage_return } => (format, carriage_return),
+        };
         if let Some(format) = format
             && (schema.samples.is_empty() || !samples.is_empty())
         {

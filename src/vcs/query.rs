@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::output::TextWriter;
 use super::read::{Fields, Needs, QueryStats, Reader};
 use super::table::{Columns, TableFormat, TableWriter};
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub struct Query {
 pub enum Output {
     /// VCF text.
     Vcf,
+    /// VCF text in BGZF.
+    VcfGz,
     /// A table.
     Table(TableFormat),
 }
@@ -38,6 +41,7 @@ pub enum Output {
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
     let needs = Needs {
         fixed: false,
+        text: false,
         end: false,
         info: Fields::none(),
         format: Fields::none(),
@@ -58,15 +62,15 @@ pub fn run(
     out: Box<dyn Write + Send>,
 ) -> Result<QueryStats> {
     match output {
-        Output::Vcf => vcf(reader, query, out),
+        Output::Vcf => vcf(reader, query, TextWriter::plain(out)),
+        Output::VcfGz => vcf(reader, query, TextWriter::bgzf(out, query.threads)),
         Output::Table(format) => table(reader, query, format, out),
     }
 }
 
-fn vcf(reader: &Reader, query: &Query, mut out: Box<dyn Write + Send>) -> Result<QueryStats> {
-    let failed = |error| Error::store("writing the output failed").caused_by(error);
+fn vcf(reader: &Reader, query: &Query, mut out: TextWriter) -> Result<QueryStats> {
     if query.with_header {
-        out.write_all(&header(reader, query.samples.as_deref())?).map_err(failed)?;
+        out.write(&header(reader, query.samples.as_deref())?)?;
     }
     let mut needs = Needs::all(reader.schema());
     if let Some(samples) = &query.samples {
@@ -85,9 +89,9 @@ fn vcf(reader: &Reader, query: &Query, mut out: Box<dyn Write + Send>) -> Result
             }
             Ok(text)
         },
-        |text| out.write_all(&text).map_err(failed),
+        |text| out.write(&text),
     )?;
-    out.flush().map_err(failed)?;
+    out.finish()?;
     Ok(stats)
 }
 
@@ -104,6 +108,7 @@ fn table(
     samples.dedup();
     let needs = Needs {
         fixed: columns.need_fixed(),
+        text: false,
         end: columns.need_fixed(),
         info: Fields::Some(columns.info(schema).map(str::to_owned).collect()),
         format: Fields::Some(calls.iter().map(|(_, key)| (*key).to_owned()).collect()),

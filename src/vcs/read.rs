@@ -74,6 +74,8 @@ impl Fields {
 pub struct Needs {
     /// ID, REF, ALT, QUAL, FILTER besides what places need.
     pub fixed: bool,
+    /// What lines of text need besides columns.
+    pub text: bool,
     /// END, which lines do not need.
     pub end: bool,
     /// Fields of INFO.
@@ -89,6 +91,7 @@ impl Needs {
     pub fn all(schema: &Schema) -> Self {
         Self {
             fixed: true,
+            text: true,
             end: false,
             info: Fields::All,
             format: Fields::All,
@@ -408,9 +411,13 @@ impl Parts {
             }
         }
         let rows = task.rows;
-        let residual = site_residual.ok_or_else(|| Error::internal("no residual was fetched"))?;
-        let residual =
-            SiteView::decode(&residual, rows, schema).at(|| place(PieceOf::Section(0)))?;
+        let residual = match site_residual {
+            Some(bytes) => {
+                let view = SiteView::decode(&bytes, rows, schema);
+                Some(view.at(|| place(PieceOf::Section(0)))?)
+            }
+            None => None,
+        };
         if !schema.has_blocks()
             && let Some(columns) = columns_of_block.first_mut()
         {
@@ -482,13 +489,15 @@ impl Roots {
         if schema.ordinal {
             sites.insert(fixed::COUNT + schema.info.len());
         }
-        let mut sections = vec![0];
+        let mut sections = if needs.text { vec![0] } else { Vec::new() };
         let mut blocks = Vec::new();
         let fields: Vec<usize> = (0..schema.format.len())
             .filter(|&at| needs.format.has(&schema.format[at].id))
             .collect();
         if !needs.samples.is_empty() && !schema.has_blocks() {
-            sections.push(1);
+            if needs.text {
+                sections.push(1);
+            }
             let width = schema.format.len();
             let first = schema.first_sample_column();
             for sample in &needs.samples {
@@ -504,7 +513,9 @@ impl Roots {
                 .flat_map(|&field| super::calls::block_columns(schema, field))
                 .collect();
             for block in wanted {
-                sections.push(block + 1);
+                if needs.text {
+                    sections.push(block + 1);
+                }
                 blocks.push((block, columns.clone()));
             }
         }

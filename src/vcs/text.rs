@@ -15,6 +15,7 @@ struct TextSource {
     name: String,
     line: Vec<u8>,
     number: u64,
+    samples: usize,
     ending: Vec<u8>,
 }
 
@@ -30,7 +31,7 @@ pub fn open(input: Input) -> Result<Lines> {
         false => Box::new(raw),
     };
     let mut declarations = Declarations::default();
-    let mut contigs = Vec::new();
+    let (mut contigs, mut reference) = (Vec::new(), None);
     let mut number = 0;
     loop {
         let mut line = Vec::new();
@@ -54,7 +55,8 @@ pub fn open(input: Input) -> Result<Lines> {
                 && let (Some(id), Some(number), Some(kind)) =
                     (get(body, "ID"), get(body, "Number"), get(body, "Type"))
             {
-                list.push(Declared { id, number, kind, description: String::new() });
+                let description = quoted(body, "Description").unwrap_or_default();
+                list.push(Declared { id, number, kind, description });
             }
         }
         if let Some(body) = text.strip_prefix("##contig=<")
@@ -62,18 +64,28 @@ pub fn open(input: Input) -> Result<Lines> {
         {
             contigs.push((id, get(body, "length").and_then(|n| n.parse().ok()).unwrap_or(0)));
         }
+        if let Some(name) = text.strip_prefix("##reference=") {
+            reference = Some(name.rsplit('/').next().unwrap_or(name).to_owned());
+        }
         if text.starts_with("#CHROM") {
             declarations.samples = text.split('\t').skip(9).map(str::to_owned).collect();
         }
+    }
+    if reader.fill_buf().map_err(failed)?.starts_with(b"BCF") {
+        return Err(Error::unsupported("this is BCF")
+            .help("pipe it through bcftools: bcftools view FILE | vcf-to-vcs - OUTPUT")
+            .at(name));
     }
     if !declarations.header.starts_with(b"##fileformat=VCF") {
         return Err(Error::input("this is no VCF")
             .expected("a first line ##fileformat=VCFv4…")
             .at(name));
     }
-    let source =
-        Box::new(TextSource { reader, name, line: Vec::new(), number, ending: b"\n".to_vec() });
-    Ok(Lines { declarations, contigs, reference: None, source })
+    check_header(&declarations, number).at(|| &name)?;
+    let samples = declarations.samples.len();
+    let ending = b"\n".to_vec();
+    let source = Box::new(TextSource { reader, name, line: Vec::new(), number, samples, ending });
+    Ok(Lines { declarations, contigs, reference, source })
 }
 
 impl LineSource for TextSource {
@@ -109,6 +121,62 @@ impl LineSource for TextSource {
     }
 
     fn place(&self, line: &[u8]) -> Result<(i64, i64)> {
-        place_of(line).at(|| format!("line {}", self.number)).at(|| &self.name)
+        let check = || {
+            check_fields(line, self.samples)?;
+            place_of(line)
+        };
+        check().at(|| format!("line {}", self.number)).at(|| &self.name)
     }
+}
+
+/// The value of a key in quotes.
+fn quoted(body: &str, key: &str) -> Option<String> {
+    let at = body.find(&format!("{key}=\""))?;
+    let text = &body[at + key.len() + 2..];
+    let end = text.rfind('"')?;
+    Some(text[..end].to_owned())
+}
+
+/// The names of the columns before the samples.
+const COLUMNS: [&str; 8] = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"];
+
+fn check_header(declarations: &Declarations, lines: u64) -> Result<()> {
+    let last = declarations.header.trim_ascii_end().rsplit(|&byte| byte == b'\n').next();
+    let last = String::from_utf8_lossy(last.unwrap_or_default());
+    if !last.starts_with("#CHROM") {
+        return Err(Error::input("the header does not end in a line of column names")
+            .expected("#CHROM, POS, …")
+            .at(format!("line {lines}")));
+    }
+    let mut fields = last.trim_end().split('\t');
+    for (at, name) in COLUMNS.iter().enumerate() {
+        let found = fields.next().unwrap_or_default();
+        if found != *name {
+            return Err(Error::input("a column of the header has another name")
+                .expected(name)
+                .found(format!("{found:?}"))
+                .at(format!("column {}", at + 1))
+                .at(format!("line {lines}")));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    match declarations.samples.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(name) => Err(Error::input(format!("sample {name:?} is named twice"))
+            .help("give each sample a name of its own")
+            .at(format!("line {lines}"))),
+        None => Ok(()),
+    }
+}
+
+/// A record has the columns that the header names; one without FORMAT has none of samples either.
+fn check_fields(line: &[u8], samples: usize) -> Result<()> {
+    let found = memchr::memchr_iter(b'\t', line).count() + 1;
+    let expected = if samples == 0 { 8 } else { 9 + samples };
+    if found == expected || found == 8 || (samples == 0 && found == 9) {
+        return Ok(());
+    }
+    Err(Error::input("a record has not as many columns as the header")
+        .expected(expected)
+        .found(found)
+        .at(format!("column {}", found.min(expected))))
 }

@@ -65,6 +65,7 @@ fn test_one_sample_and_one_column_fetch_little() {
     assert!(2 * one < whole, "{one} of {whole}");
     let site = Needs {
         fixed: false,
+        text: false,
         end: false,
         info: Fields::Some(["DP".to_owned()].into()),
         format: Fields::none(),

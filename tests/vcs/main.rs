@@ -7,6 +7,7 @@ mod bad_input;
 mod bytes;
 mod corruption;
 mod engines;
+mod query;
 mod roundtrip;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::{Input, Store};
 use genomic_objects::vcs::places::Places;
-use genomic_objects::vcs::query::{self, Output, Query};
+use genomic_objects::vcs::query::{self as queries, Output, Query};
 use genomic_objects::vcs::read::{Fields, Needs, QueryStats, Reader};
 use genomic_objects::vcs::table::TableFormat;
 use genomic_objects::vcs::text;
@@ -82,7 +83,7 @@ fn table(store: &Store, format: TableFormat) -> Result<Vec<u8>> {
     let reader = Reader::open(store, At::Newest, &Places::default())?;
     let out = Shared::default();
     let query = Query { with_header: true, threads: 2, ..Query::default() };
-    query::run(&reader, &query, Output::Table(format), Box::new(out.clone()))?;
+    queries::run(&reader, &query, Output::Table(format), Box::new(out.clone()))?;
     let bytes = out.0.lock().unwrap().clone();
     Ok(bytes)
 }

@@ -3,6 +3,7 @@
 use genomic_objects::dataset::Dataset;
 use genomic_objects::pipeline::SortOptions;
 use genomic_objects::vcs::export::lines as lines_in_order;
+use genomic_objects::vcs::select::Subset;
 use genomic_objects::vcs::verify::verify;
 
 use super::*;
@@ -39,6 +40,35 @@ fn test_every_good_file_comes_back_byte_for_byte() {
         let report = verify(&dataset, 2, None).unwrap();
         assert!(report.problems.is_empty(), "{name}: {:?}", report.problems);
     }
+}
+
+#[test]
+fn test_subset_of_fields_and_samples_is_what_comes_back() {
+    let text = crate::engines::cohort(3, 50);
+    let keys = |keys: &[&str]| Fields::Some(keys.iter().map(|&key| key.to_owned()).collect());
+    let samples = Some(vec!["S2".to_owned(), "S0".to_owned()]);
+    let subset = Subset { samples, info: keys(&["AF"]), format: keys(&["GT"]) };
+    let store = Store::in_memory();
+    let mut open = || subset.of(text::open(input_of("cohort", text.clone()))?);
+    write(&mut open, &store, &options(), &Arc::new(Progress::default())).unwrap();
+    let whole = String::from_utf8(text.clone()).unwrap();
+    let part = String::from_utf8(export(&store)).unwrap();
+    let body = |text: &str| -> Vec<Vec<String>> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    };
+    assert!(!part.contains("##INFO=<ID=DP") && part.contains("FORMAT\tS2\tS0\n"));
+    for (whole, part) in body(&whole).iter().zip(body(&part)) {
+        let genotype = |cell: &str| cell.split(':').next().unwrap().to_owned();
+        assert_eq!(part[..7], whole[..7]);
+        assert_eq!(part[7], whole[7].split_once(';').unwrap().1);
+        assert_eq!(part[8..], ["GT".to_owned(), genotype(&whole[11]), genotype(&whole[9])]);
+    }
+    let unknown = Subset { samples: Some(vec!["nobody".into()]), ..Subset::default() };
+    let mut open = || unknown.of(text::open(input_of("cohort", text.clone()))?);
+    let fresh = Store::in_memory();
+    let error = write(&mut open, &fresh, &options(), &Arc::new(Progress::default())).unwrap_err();
+    assert!(error.to_string().contains("nobody") && fresh.list("").unwrap().is_empty());
 }
 
 /// The whole file that a dataset was made from.

@@ -10,6 +10,8 @@ use genomic_objects::error::{Error, Result};
 use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::{Store, open_input};
 use genomic_objects::vcs::PageCompression;
+use genomic_objects::vcs::read::Fields;
+use genomic_objects::vcs::select::Subset;
 use genomic_objects::vcs::text;
 use genomic_objects::vcs::write::{Summary as Written, WriteOptions, write};
 use serde_json::json;
@@ -46,6 +48,22 @@ pub(crate) struct VcfToVcs {
     /// The output, instead of OUTPUT
     #[arg(short = 'o', long = "output", value_name = "OUTPUT")]
     output_option: Option<String>,
+
+    /// Samples to keep, separated by commas, in this order
+    #[arg(short = 's', long, value_name = "LIST", value_delimiter = ',')]
+    samples: Option<Vec<String>>,
+
+    /// Keep sites only
+    #[arg(long, conflicts_with_all = ["samples", "format"])]
+    no_samples: bool,
+
+    /// Fields of INFO to keep, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    info: Option<Vec<String>>,
+
+    /// Fields of FORMAT to keep, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    format: Option<Vec<String>>,
 
     /// Most rows of a row group, the unit by which queries skip
     #[arg(long, value_name = "N", default_value_t = 16_384)]
@@ -137,17 +155,30 @@ impl VcfToVcs {
             ..WriteOptions::new(environment::now(), transactions, info)
         };
         let display = self.messages.start_progress(&progress, "converted");
+        let subset = self.subset();
         let mut first = Some(first);
         let mut open = || {
             let input = match first.take() {
                 Some(input) => input,
                 None => open_input(&input, &options)?,
             };
-            text::open(input.count_into(progress.clone()))
+            subset.of(text::open(input.count_into(progress.clone()))?)
         };
         let written = write(&mut open, &store, &write_options, &progress);
         drop(display);
         self.messages.summarise(self.summary(&written?, &store.name(""), &progress, started))
+    }
+
+    fn subset(&self) -> Subset {
+        let fields = |keys: &Option<Vec<String>>| match keys {
+            Some(keys) => Fields::Some(keys.iter().cloned().collect()),
+            None => Fields::All,
+        };
+        Subset {
+            samples: if self.no_samples { Some(Vec::new()) } else { self.samples.clone() },
+            info: fields(&self.info),
+            format: fields(&self.format),
+        }
     }
 
     fn summary(

@@ -22,7 +22,8 @@ use crate::units::{self, parse_size};
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
 Regions are 1-based and closed, as in bcftools: chr1, chr1:1,000-2,000, chr1:1M-2M. Each variant
-comes once, in the dataset's order. Without a region all variants come.
+comes once, in the dataset's order. Without a region all variants come. -s leaves INFO as it is, AC
+and AN included, as bcftools view -I does.
 
 Examples:
   vcs-query cohort.vcs chr1:1M-2M
@@ -69,7 +70,7 @@ pub(crate) struct VcsQuery {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Option<Vec<String>>,
 
-    /// Format of the output: vcf, vcf.gz, bcf, tsv, json (an object a line), arrow (IPC stream) or
+    /// Format of the output: vcf, vcf.gz, tsv, json (an object a line), arrow (IPC stream) or
     /// parquet
     #[arg(short = 'O', long, value_enum, value_name = "FORMAT")]
     #[arg(hide_possible_values = true)]
@@ -112,6 +113,9 @@ enum Format {
     /// VCF text
     #[value(alias = "v")]
     Vcf,
+    /// VCF in BGZF
+    #[value(name = "vcf.gz", alias = "z")]
+    VcfGz,
     /// Text with tabs
     Tsv,
     /// One JSON object a line
@@ -126,7 +130,6 @@ impl VcsQuery {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
         let reader = Reader::open(&store, self.dataset.version(), &self.places()?)?;
-        let schema = reader.schema();
         let samples = self.samples(&reader)?;
         let form = self.form()?;
         let is_text = self.count
@@ -147,7 +150,6 @@ impl VcsQuery {
             threads: self.threads.count().get(),
             max_bytes: self.max_bytes,
         };
-        let _ = schema;
         let stats = match self.count {
             true => {
                 let stats = query::count(&reader, &query)?;
@@ -221,6 +223,7 @@ impl VcsQuery {
         match (self.output_fmt, &self.columns) {
             (None, None) | (Some(Format::Vcf), None) => Ok(Form::Vcf),
             (None, Some(_)) | (Some(Format::Tsv), _) => table(TableFormat::Tsv),
+            (Some(Format::VcfGz), None) => Ok(Form::VcfGz),
             (Some(Format::Json), _) => table(TableFormat::Json),
             (Some(Format::Arrow), _) => table(TableFormat::Arrow),
             (Some(Format::Parquet), _) => table(TableFormat::Parquet),

@@ -1,14 +1,14 @@
 //! `vcs-to-vcf`: a dataset becomes a variant file again.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
-use genomic_objects::error::{Error, Result};
+use clap::{Args, ValueEnum};
+use genomic_objects::error::Result;
 use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::Store;
 use genomic_objects::vcs::export;
+use genomic_objects::vcs::output::TextWriter;
 use genomic_objects::vcs::places::Places;
 use genomic_objects::vcs::read::Reader;
 
@@ -16,7 +16,7 @@ use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
 use crate::units::parse_size;
 
-/// Convert a VCS dataset back to VCF or BCF
+/// Convert a VCS dataset back to VCF
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 VCF is byte for byte the text that the dataset was made from, header and order included. It is
@@ -28,6 +28,11 @@ Examples:
 pub(crate) struct VcsToVcf {
     #[command(flatten)]
     dataset: DatasetAt,
+
+    /// Format of the output: vcf or vcf.gz
+    #[arg(short = 'O', long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(hide_possible_values = true)]
+    output_fmt: Format,
 
     /// Write to this file instead of standard output
     #[arg(short = 'o', long, value_name = "FILE")]
@@ -50,12 +55,26 @@ pub(crate) struct VcsToVcf {
     pub(crate) messages: Messages,
 }
 
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// Text
+    #[default]
+    #[value(alias = "v")]
+    Vcf,
+    /// Text in BGZF
+    #[value(name = "vcf.gz", alias = "z")]
+    VcfGz,
+}
+
 impl VcsToVcf {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
         let reader = Reader::open(&store, self.dataset.version(), &Places::default())?;
         let threads = self.threads.count().get();
-        let output = Output::open(self.output.as_deref())?;
+        let output = match self.output_fmt {
+            Format::Vcf => Output::open(self.output.as_deref())?,
+            Format::VcfGz => Output::open_binary(self.output.as_deref(), "vcf.gz")?,
+        };
         let progress = Arc::new(Progress::default());
         let display = self.messages.show(&progress, "wrote", &output);
         let sorting = SortOptions {
@@ -63,13 +82,13 @@ impl VcsToVcf {
             temp_dir: self.temp_dir.clone(),
             threads,
         };
-        let mut writer = output.writer();
-        let failed = |error| Error::store("writing the output failed").caused_by(error);
-        writer.write_all(&reader.schema().header).map_err(failed)?;
-        export::text(&reader, threads, sorting, &progress, |text| {
-            writer.write_all(text).map_err(failed)
-        })?;
-        writer.flush().map_err(failed)?;
+        let mut writer = match self.output_fmt {
+            Format::Vcf => TextWriter::plain(output.writer()),
+            Format::VcfGz => TextWriter::bgzf(output.writer(), threads),
+        };
+        writer.write(&reader.schema().header)?;
+        export::text(&reader, threads, sorting, &progress, |text| writer.write(text))?;
+        writer.finish()?;
         drop(display);
         output.finish()
     }
