@@ -54,7 +54,10 @@ fn test_readme_snippet_runs_as_printed() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.starts_with("0000000000-0000000049.") && printed.contains(".srf 50 "), "{printed}");
+    assert!(
+        printed.starts_with("0000000000-0000000049.") && printed.contains(".srf 50 "),
+        "{printed}"
+    );
 }
 
 fn has_engines() -> bool {

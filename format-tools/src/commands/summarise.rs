@@ -238,10 +238,13 @@ impl Info {
         line("bases", units::count(details.total_bases));
         let quality = details.avg_quality.map(|quality| format!("{quality:.2}"));
         line("avg quality", quality.unwrap_or_else(|| "-".to_owned()));
-        line("read length", match details.read_length {
-            Some(length) => length.to_string(),
-            None => format!("{} to {}", details.min_length, details.max_length),
-        });
+        line(
+            "read length",
+            match details.read_length {
+                Some(length) => length.to_string(),
+                None => format!("{} to {}", details.min_length, details.max_length),
+            },
+        );
         let layout = format!("{:?}", details.layout).to_lowercase();
         line("layout", format!("{layout}, level {}", details.level));
         line("chunks", units::count(details.chunk_count));
