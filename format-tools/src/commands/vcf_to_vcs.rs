@@ -21,7 +21,7 @@ use crate::options::{Messages, Stores, Threads};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
-/// Convert VCF or BCF to a VCS dataset
+/// Convert VCF to a VCS dataset
 #[derive(Args, Clone, Debug)]
 #[command(override_usage = "format-tools vcf-to-vcs [OPTIONS] <INPUT> <OUTPUT>")]
 #[command(after_help = "\
@@ -33,7 +33,7 @@ Examples:
   vcf-to-vcs --verify -@ 8 cohort.bcf s3://bucket/cohort.vcs
   bcftools view -Ou cohort.bcf chr20 | vcf-to-vcs - chr20.vcs")]
 pub(crate) struct VcfToVcs {
-    /// VCF (plain or gzipped) or BCF: a path, a URL, or - for standard input
+    /// VCF, plain or gzipped: a path, a URL, or - for standard input
     #[arg(value_name = "INPUT")]
     input: Option<String>,
 
