@@ -299,7 +299,7 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
     let (bytes, lengths) = names::decode(ids, rows, total)?;
     let mut batch =
         Batch { names: texts(bytes, &lengths)?, styles: styles.to_vec(), ..Batch::default() };
-    for number in 0..styles.len() {
+    for (number, style) in styles.iter().enumerate() {
         let column = |at: usize| column(1 + number * MATE_COLUMNS + at);
         let lengths = read_numbers(column(0)?, rows)?;
         let total: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
@@ -307,7 +307,7 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
         let total = total.ok_or_else(|| Error::corrupt("a batch is too long"))?;
         let bases = decode_bases(column(1)?, column(2)?, total)?;
         let (count, codec, coded) = open(column(3)?)?;
-        let is_fasta = styles[number].fasta;
+        let is_fasta = style.fasta;
         if count != if is_fasta { 0 } else { total } {
             return Err(Error::corrupt("a batch has not one quality per base"));
         }
