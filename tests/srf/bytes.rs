@@ -30,7 +30,7 @@ fn test_cold_queries_take_three_trips_and_few_bytes() {
     // Across two batches, and across two chunks.
     for first in [12_000, 19_500, 59_000] {
         server.clear_log();
-        let selection = Selection::Numbers(vec![first..first + 1000]);
+        let selection = Selection::Numbers(std::iter::once(first..first + 1000).collect());
         let (names, stats) = query(&open(), selection, Filter::default()).unwrap();
         let expected: Vec<String> =
             (first..first + 1000).map(|n| format!("run:1:{}:{n}", n % 7)).collect();
