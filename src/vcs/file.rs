@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, SchemaRef};
 use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{
@@ -296,6 +296,12 @@ impl Footer {
         };
         let rows = self.metadata.row_groups().get(group).map_or(0, |group| group.num_rows());
         let rows = usize::try_from(rows).unwrap_or(0);
+        if roots.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let columns = Arc::new(arrow_schema::Schema::empty());
+            return RecordBatch::try_new_with_options(columns, Vec::new(), &options)
+                .map_err(|error| damaged(&error));
+        }
         let schema = self.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
         let reader =
