@@ -129,6 +129,8 @@ pub struct Lines {
     pub contigs: Vec<(String, u64)>,
     /// The assembly, if the header names it.
     pub reference: Option<String>,
+    /// How many lines the header has in the input.
+    pub header_lines: u64,
     /// The records.
     pub source: Box<dyn LineSource>,
 }
@@ -230,7 +232,7 @@ fn attempt(
     sort: bool,
     progress: &Arc<Progress>,
 ) -> Result<Option<(Draft, Summary, Vec<u8>)>> {
-    let Lines { declarations, contigs, reference, source } = input;
+    let Lines { declarations, contigs, reference, source, .. } = input;
     let (mut sections, reordered) = if sort {
         Sections::sorted(
             source.as_mut(),
