@@ -71,7 +71,12 @@ fn test_bcf_that_is_written_is_the_vcf_to_bcftools() {
                 continue;
             }
         }
-        let expected = run(&["view", "--no-version", &name]);
+        // bcftools refuses some files that end in an empty line.
+        let expected = try_run(&["view", "--no-version", &name]);
+        if !expected.status.success() {
+            continue;
+        }
+        let expected = String::from_utf8(expected.stdout).unwrap();
         let found = run(&["view", "--no-version", &made]);
         if found != expected {
             let differ = found.lines().zip(expected.lines()).find(|(ours, theirs)| ours != theirs);

@@ -167,6 +167,11 @@ fn push_samples(
     if format_count == 0 {
         out.push(b'.');
     }
+    // Of several, htslib takes the last for genotypes, and prints the others as integers.
+    let last = columns.iter().rposition(|column| column.is_genotype);
+    for column in columns.iter_mut().take(last.unwrap_or(0)) {
+        column.is_genotype = false;
+    }
     out.reserve(samples.len() * 2);
     for sample in 0..sample_count {
         out.push(b'\t');
