@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod bcf;
 mod bytes;
 mod corruption;
 mod engines;
+mod odd;
 mod query;
 mod roundtrip;
 

@@ -7,7 +7,7 @@ use genomic_objects::vcs::query::header;
 use super::*;
 
 /// Whether bcftools can be run.
-fn bcftools() -> bool {
+pub(crate) fn bcftools() -> bool {
     let found = Command::new("bcftools").arg("--version").output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
@@ -16,7 +16,7 @@ fn bcftools() -> bool {
     found
 }
 
-fn run(arguments: &[&str]) -> String {
+pub(crate) fn run(arguments: &[&str]) -> String {
     let output = Command::new("bcftools").args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

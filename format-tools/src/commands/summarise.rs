@@ -14,6 +14,7 @@ use genomic_objects::store::Store;
 use genomic_objects::vcs;
 use serde_json::json;
 
+use super::vcf_to_vcs::odd_lines;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::{self, Output};
 use crate::units;
@@ -171,6 +172,7 @@ impl Info {
                 "row_groups": details.index.row_groups,
                 "statistics": statistics,
                 "exceptions": details.exceptions,
+                "odd": details.odd,
                 "keeps_input_order": details.keeps_input_order,
                 "chunk_bytes": details.chunk_bytes(),
             });
@@ -196,6 +198,9 @@ impl Info {
         );
         for (field, count) in &details.exceptions {
             line("", format!("{field} {}", units::count(*count)));
+        }
+        for (at, found) in odd_lines(&details.odd).into_iter().enumerate() {
+            line(if at == 0 { "odd" } else { "" }, found);
         }
         output::print(&text)
     }

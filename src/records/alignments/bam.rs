@@ -7,7 +7,7 @@ use noodles_bgzf as bgzf;
 
 use super::sink::{Sink, write_failure};
 use super::source::{Limit, Source};
-use super::stream::Stream;
+use crate::records::stream::Stream;
 use super::validate::RecordChecks;
 use super::{Header, Record, RecordBatch, Validation, header};
 use crate::error::{Error, Result};

@@ -27,7 +27,7 @@ use std::io::Write;
 use super::Header;
 use super::sink::Sink;
 use super::source::{Source, SourceOptions};
-use super::stream::Raw;
+use crate::records::stream::Raw;
 use crate::error::Result;
 
 /// Opens a CRAM file.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::bam::BamSource;
 use super::sam::SamSource;
-use super::stream::{Compression, Raw, Stream, read_failure};
+use crate::records::stream::{Compression, Raw, Stream, read_failure};
 use super::{Header, RecordBatch, Validation};
 use crate::error::{Error, Result};
 

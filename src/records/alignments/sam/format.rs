@@ -1,6 +1,6 @@
 //! Records to text.
 
-use super::float::push_float;
+use crate::records::float::push_float;
 use crate::genome::{ContigId, Contigs};
 use crate::records::alignments::record::BASES;
 use crate::records::alignments::{Record, Tag};

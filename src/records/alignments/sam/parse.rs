@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use memchr::memchr;
 
-use super::float::parse_float;
+use crate::records::float::parse_float;
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::records::alignments::record::{FIXED_LEN, flags, reg2bin};

@@ -5,7 +5,7 @@ use memchr::memchr;
 use super::LineParser;
 use crate::error::{Error, Result};
 use crate::records::alignments::source::{Limit, Source};
-use crate::records::alignments::stream::Stream;
+use crate::records::stream::Stream;
 use crate::records::alignments::validate::RecordChecks;
 use crate::records::alignments::{Header, Record, RecordBatch, Validation};
 

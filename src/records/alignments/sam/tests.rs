@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use testkit::arbitrary;
 
-use super::float::{parse_float, push_float};
+use crate::records::float::{parse_float, push_float};
 use super::*;
 use crate::error::ErrorKind;
 use crate::genome::{Contig, Contigs};
