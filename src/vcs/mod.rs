@@ -12,7 +12,10 @@
 mod calls;
 pub mod column;
 pub mod export;
+pub mod expression;
 mod file;
+pub mod filter;
+pub mod format;
 mod genotype;
 mod group;
 pub mod index;
@@ -24,6 +27,7 @@ pub mod output;
 pub mod places;
 pub mod query;
 pub mod read;
+mod recount;
 mod residual;
 pub mod schema;
 pub mod select;

@@ -7,6 +7,7 @@ mod bad_input;
 mod bytes;
 mod corruption;
 mod engines;
+mod expressions;
 mod query;
 mod roundtrip;
 
