@@ -190,7 +190,7 @@ impl Parser<'_> {
             }
             Token::Name(name) if self.token() == Some(&Token::Open) => {
                 let of = self.bracketed()?;
-                function(&name, of, at)
+                function(&name, of, at, self.dictionary.samples.is_empty())
             }
             Token::Name(name) => variable::resolve(&name, at, self.dictionary, self.read),
             Token::Open => {
@@ -386,7 +386,7 @@ fn pattern(text: &str, at: usize) -> Result<regex::bytes::Regex> {
     })
 }
 
-fn function(name: &str, of: Term, at: usize) -> Result<Term> {
+fn function(name: &str, of: Term, at: usize, without_samples: bool) -> Result<Term> {
     let upper = name.to_ascii_uppercase();
     let plain = upper.strip_prefix("SMPL_").or_else(|| match name.as_bytes() {
         [b's' | b'S', b'M' | b'm' | b'A' | b'a' | b'S' | b's', ..] if upper != "SUM" => {
@@ -426,7 +426,7 @@ fn function(name: &str, of: Term, at: usize) -> Result<Term> {
             return Err(fault("STRLEN() is for texts of sites", at)
                 .help("as in: STRLEN(REF), STRLEN(ALT[0]), STRLEN(INFO/X)"));
         }
-        ("COUNT", Term::Condition(of)) if of.samples().is_some() => {
+        ("COUNT", Term::Condition(of)) if of.samples().is_some() || without_samples => {
             Numeric::Passing { fraction: false, of: Box::new(of) }
         }
         ("COUNT", Term::Textual(of)) if of.samples().is_none() => Numeric::CountTexts(of),
