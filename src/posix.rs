@@ -88,10 +88,12 @@ fn bracket_length(rest: &[u8]) -> usize {
         match rest.get(at..) {
             None | Some([]) => return rest.len(),
             Some([b']', ..]) => return at + 1,
-            Some([b'[', mark @ (b':' | b'.' | b'='), after @ ..]) => match delimited(after, *mark) {
-                Some((_, left)) => at = rest.len() - left.len(),
-                None => return rest.len(),
-            },
+            Some([b'[', mark @ (b':' | b'.' | b'='), after @ ..]) => {
+                match delimited(after, *mark) {
+                    Some((_, left)) => at = rest.len() - left.len(),
+                    None => return rest.len(),
+                }
+            }
             Some(_) => at += 1,
         }
     }

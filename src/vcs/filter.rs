@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::expression::{Dictionary, Expression, Outcome, ReadList, Record};
 use super::index::Quality;
+use super::plain::PlainLines;
 use super::read::{Fields, GroupId, Loaded, Needs, QueryStats, Reader};
 use crate::error::Result;
 
@@ -43,14 +44,34 @@ impl Filter {
         if asked.alleles && with_genotypes {
             asked.format.insert("GT".to_owned());
         }
+        // Lines have END of their own.
+        asked.columns.extend(["CHROM", "POS", "END"].map(str::to_owned));
         Needs {
-            fixed: asked.fixed,
+            fixed: Fields::Some(asked.columns),
             text: true,
-            end: true,
             info: Fields::Some(asked.info),
             samples: if asked.format.is_empty() { Vec::new() } else { samples },
             format: Fields::Some(asked.format),
         }
+    }
+
+    /// Whether the columns alone tell all that is asked for: nothing of it is kept as text, and what
+    /// is missing need not be told from what is not there.
+    fn columns_tell_all(&self, reader: &Reader, needs: &Needs) -> bool {
+        let (schema, details) = (reader.schema(), reader.details());
+        let are_all_typed = |prefix: &str, fields: &Fields| match fields {
+            Fields::All => false,
+            Fields::Some(keys) => {
+                keys.iter().all(|key| !details.exceptions.contains_key(&format!("{prefix}{key}")))
+            }
+        };
+        details.statistics.lines_kept_whole == 0
+            && !details.exceptions.contains_key("QUAL")
+            && !self.expression.asked().absence
+            && !needs.info.has("END")
+            && are_all_typed("INFO/", &needs.info)
+            && are_all_typed("FORMAT/", &needs.format)
+            && (needs.format == Fields::none() || schema.has_blocks())
     }
 
     /// Whether a row group may have what is looked for.
@@ -83,12 +104,16 @@ impl Filter {
     }
 
     /// The rows of a row group that are kept.
-    fn rows(&self, loaded: &Loaded) -> Result<Vec<usize>> {
+    fn rows(&self, loaded: &Loaded, needs: &Needs) -> Result<Vec<usize>> {
         let mut rows = Vec::new();
         let mut line = Vec::new();
+        let plain = if needs.text { None } else { Some(PlainLines::new(loaded, needs)?) };
         for &row in &loaded.rows {
             line.clear();
-            loaded.push_line(row, &mut line)?;
+            match &plain {
+                Some(plain) => plain.push(row, &mut line)?,
+                None => loaded.push_line(row, &mut line)?,
+            }
             if self.keeps(&Record::new(&line))? {
                 rows.push(row);
             }
@@ -107,14 +132,20 @@ impl Filter {
         threads: usize,
         max_bytes: Option<u64>,
     ) -> Result<(BTreeMap<GroupId, Vec<usize>>, QueryStats)> {
-        let needs = self.needs((0..reader.schema().samples.len()).collect(), true);
+        let mut needs = self.needs((0..reader.schema().samples.len()).collect(), true);
+        if self.columns_tell_all(reader, &needs) {
+            needs.text = false;
+            if let Fields::Some(columns) = &mut needs.fixed {
+                columns.remove("END");
+            }
+        }
         let mut found = BTreeMap::new();
         let stats = reader.scan(
             &needs,
             &|quality| self.may_be_in(quality),
             threads,
             max_bytes,
-            |loaded| Ok((loaded.group, self.rows(loaded)?)),
+            |loaded| Ok((loaded.group, self.rows(loaded, &needs)?)),
             |(group, rows)| {
                 if !rows.is_empty() {
                     found.insert(group, rows);

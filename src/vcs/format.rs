@@ -19,7 +19,10 @@ pub struct LineFormat {
 #[derive(Clone, Debug)]
 enum Piece {
     Text(Vec<u8>),
-    Field { name: String, field: Field },
+    Field {
+        name: String,
+        field: Field,
+    },
     /// Once for each sample.
     Samples(Vec<Piece>),
 }
@@ -39,14 +42,22 @@ enum Field {
     Filter,
     Type,
     AllInfo,
-    Info { key: String, kind: Kind, at: Option<usize> },
+    Info {
+        key: String,
+        kind: Kind,
+        at: Option<usize>,
+    },
     AllFormat,
     Line,
     Sample,
     Genotype,
     /// The genotype in bases.
     Bases,
-    Format { key: String, kind: Kind, at: Option<usize> },
+    Format {
+        key: String,
+        kind: Kind,
+        at: Option<usize>,
+    },
 }
 
 impl LineFormat {
@@ -65,9 +76,9 @@ impl LineFormat {
     /// What is to be read for it; of `samples`, if any.
     pub(super) fn needs(&self, schema: &Schema, samples: Vec<usize>) -> Needs {
         let mut needs = Needs {
-            fixed: false,
+            // Of END, which lines have of their own.
+            fixed: columns(&["CHROM", "POS", "END"]),
             text: true,
-            end: true,
             info: Fields::none(),
             format: Fields::none(),
             samples,
@@ -140,8 +151,14 @@ impl LineFormat {
     }
 }
 
+fn columns(names: &[&str]) -> Fields {
+    Fields::Some(names.iter().map(|&name| name.to_owned()).collect())
+}
+
 fn add_needs(pieces: &[Piece], needs: &mut Needs, sampled: &mut bool, schema: &Schema) {
-    let one = |key: &str| Fields::Some([key.to_owned()].into());
+    let add = |fields: &mut Fields, key: &str| {
+        *fields = std::mem::take(fields).and(columns(&[key]));
+    };
     for piece in pieces {
         let field = match piece {
             Piece::Text(_) => continue,
@@ -151,38 +168,41 @@ fn add_needs(pieces: &[Piece], needs: &mut Needs, sampled: &mut bool, schema: &S
             }
             Piece::Field { field, .. } => field,
         };
-        let (info, format) = (&mut needs.info, &mut needs.format);
+        let Needs { fixed, info, format, .. } = &mut *needs;
         match field {
             Field::Chrom | Field::Pos | Field::Pos0 | Field::Sample => {}
             Field::End | Field::End0 => {
-                needs.fixed = true;
-                *info = std::mem::take(info).and(one("END"));
+                add(fixed, "REF");
+                add(info, "END");
             }
-            Field::Id
-            | Field::Ref
-            | Field::Alt(_)
-            | Field::FirstAlt
-            | Field::Qual
-            | Field::Filter
-            | Field::Type => needs.fixed = true,
+            Field::Id => add(fixed, "ID"),
+            Field::Ref => add(fixed, "REF"),
+            Field::Alt(_) | Field::FirstAlt => add(fixed, "ALT"),
+            Field::Qual => add(fixed, "QUAL"),
+            Field::Filter => add(fixed, "FILTER"),
+            Field::Type => {
+                add(fixed, "REF");
+                add(fixed, "ALT");
+            }
             Field::AllInfo => *info = Fields::All,
-            Field::Info { key, .. } => *info = std::mem::take(info).and(one(key)),
+            Field::Info { key, .. } => add(info, key),
             Field::AllFormat => {
                 *format = Fields::All;
                 *sampled = true;
             }
             Field::Line => {
                 let all = Needs::all(schema);
-                (needs.fixed, *info, *format) = (true, all.info, all.format);
+                (*fixed, *info, *format) = (fixed.clone().and(all.fixed), all.info, all.format);
                 *sampled = true;
             }
             Field::Genotype | Field::Bases => {
-                needs.fixed = true;
-                *format = std::mem::take(format).and(one("GT"));
+                add(fixed, "REF");
+                add(fixed, "ALT");
+                add(format, "GT");
                 *sampled = true;
             }
             Field::Format { key, .. } => {
-                *format = std::mem::take(format).and(one(key));
+                add(format, key);
                 *sampled = true;
             }
         }
@@ -440,8 +460,9 @@ impl Parser<'_> {
     fn field(&mut self, in_loop: bool) -> Result<Piece> {
         let word = self.word();
         if word.is_empty() {
-            return Err(Error::usage("a percent sign without a name")
-                .help("write \\% for the sign itself"));
+            return Err(
+                Error::usage("a percent sign without a name").help("write \\% for the sign itself")
+            );
         }
         let in_info = word == "INFO" && self.rest.starts_with('/');
         let in_format = matches!(word.as_str(), "FORMAT" | "FMT") && self.rest.starts_with('/');
@@ -516,8 +537,9 @@ impl Parser<'_> {
         let declared = self.dictionary.format.get(key);
         let declared = declared.ok_or_else(|| undeclared(&format!("FORMAT/{key}")))?;
         if !in_loop {
-            return Err(Error::usage("fields of FORMAT stand in brackets")
-                .help(format!("write [ %{key}]")));
+            return Err(
+                Error::usage("fields of FORMAT stand in brackets").help(format!("write [ %{key}]"))
+            );
         }
         Ok(Field::Format { key: key.to_owned(), kind: declared.kind, at: self.index() })
     }
@@ -571,7 +593,8 @@ mod tests {
             ##FORMAT=<ID=AD,Number=R,Type=Integer,Description=\"x\">\n";
         let samples = ["A", "B"].map(str::to_owned).to_vec();
         let dictionary = Dictionary::of_header(header, samples);
-        let line = b"1\t4\trs4\tAT\tA,<DEL>\t29.50\tq10\tAF=0.10,.;DB;STR=a,b\tGT:AD\t0|1:1,2,3\t./.";
+        let line =
+            b"1\t4\trs4\tAT\tA,<DEL>\t29.50\tq10\tAF=0.10,.;DB;STR=a,b\tGT:AD\t0|1:1,2,3\t./.";
         let made = |text: &str, kept: Outcome| {
             let format = LineFormat::parse(text, &dictionary).unwrap();
             let mut out = Vec::new();

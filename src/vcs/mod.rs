@@ -10,6 +10,7 @@
 //! that names its object, or changes nothing; equal input and options give equal bytes.
 
 mod calls;
+mod cells;
 pub mod column;
 pub mod export;
 pub mod expression;
@@ -25,6 +26,7 @@ pub mod number;
 pub mod order;
 pub mod output;
 pub mod places;
+mod plain;
 pub mod query;
 pub mod read;
 mod recount;

@@ -8,7 +8,7 @@ use super::format::LineFormat;
 use super::output::TextWriter;
 use super::read::{Fields, Loaded, Needs, QueryStats, Reader};
 use super::recount;
-use super::table::{Columns, TableFormat, TableWriter};
+use super::table::{Columns, Rows, TableFormat, TableWriter};
 use crate::error::{Error, Result};
 
 /// What is asked of a reader's variants.
@@ -51,9 +51,8 @@ pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
         return Ok(filter.find(reader, query.threads, query.max_bytes)?.1);
     }
     let needs = Needs {
-        fixed: false,
+        fixed: Fields::none(),
         text: false,
-        end: false,
         info: Fields::none(),
         format: Fields::none(),
         samples: Vec::new(),
@@ -118,9 +117,7 @@ pub fn print(
         format.push_header(&mut names);
         out.write(&names)?;
     }
-    let prune = |quality: &_| {
-        query.filter.as_ref().is_none_or(|filter| filter.may_be_in(quality))
-    };
+    let prune = |quality: &_| query.filter.as_ref().is_none_or(|filter| filter.may_be_in(quality));
     let mut records = 0;
     let stats = reader.scan(
         &needs,
@@ -211,25 +208,14 @@ fn table(
     out: Box<dyn Write + Send>,
 ) -> Result<QueryStats> {
     let schema = reader.schema();
-    let columns = Columns::new(schema, query.columns.as_deref())?;
-    let calls: Vec<(usize, &str)> = columns.calls(schema).collect();
-    let mut samples: Vec<usize> = calls.iter().map(|(sample, _)| *sample).collect();
-    samples.dedup();
-    let needs = Needs {
-        fixed: columns.need_fixed(),
-        text: false,
-        end: columns.need_fixed(),
-        info: Fields::Some(columns.info(schema).map(str::to_owned).collect()),
-        format: Fields::Some(calls.iter().map(|(_, key)| (*key).to_owned()).collect()),
-        samples,
-    };
+    let columns = Columns::new(schema, query.columns.as_deref(), query.samples.as_deref())?;
     let mut writer = TableWriter::new(format, out, &columns, query.with_header)?;
     let stats = scan(
         reader,
         query,
-        &needs,
-        |loaded| columns.take(loaded, &loaded.rows),
-        |batch| writer.write(&batch),
+        &columns.needs(schema),
+        |loaded| Rows::new(format, columns.take(loaded, &loaded.rows)?),
+        |rows| writer.write(&rows),
     )?;
     writer.finish()?;
     Ok(stats)
@@ -240,11 +226,7 @@ fn table(
 /// # Errors
 ///
 /// [`Internal`](crate::error::ErrorKind::Internal) where a sample is not there.
-pub fn header(
-    reader: &Reader,
-    samples: Option<&[usize]>,
-    with_counts: bool,
-) -> Result<Vec<u8>> {
+pub fn header(reader: &Reader, samples: Option<&[usize]>, with_counts: bool) -> Result<Vec<u8>> {
     let schema = reader.schema();
     let Some(samples) = samples else { return Ok(schema.header.clone()) };
     let start = memchr::memmem::rfind(&schema.header, b"#CHROM").unwrap_or(schema.header.len());

@@ -6,10 +6,7 @@ use super::expression::{Dictionary, Record, allele_counts};
 pub(super) fn declare(dictionary: &Dictionary) -> Vec<u8> {
     let mut lines = Vec::new();
     for (key, line) in [
-        (
-            "AC",
-            "##INFO=<ID=AC,Number=A,Type=Integer,Description=\"Allele count in genotypes\">\n",
-        ),
+        ("AC", "##INFO=<ID=AC,Number=A,Type=Integer,Description=\"Allele count in genotypes\">\n"),
         (
             "AN",
             "##INFO=<ID=AN,Number=1,Type=Integer,Description=\"Total number of alleles in called genotypes\">\n",

@@ -144,7 +144,8 @@ struct Case {
 }
 
 impl Case {
-    fn new(data: &Path, name: &'static str) -> Self {
+    /// As it is, or as bcftools writes it.
+    fn new(data: &Path, name: &'static str, rewritten: bool) -> Self {
         let bytes = std::fs::read(data.join(name)).unwrap();
         let text = match bytes.starts_with(&[0x1f, 0x8b]) {
             true => testkit::oracle::gunzip(&bytes).unwrap(),
@@ -154,11 +155,16 @@ impl Case {
         let (header, records): (Vec<&str>, Vec<&str>) =
             text.lines().partition(|line| line.starts_with('#'));
         let step = records.len().div_ceil(MOST_RECORDS).max(1);
-        let records: Vec<String> =
-            records.into_iter().step_by(step).map(str::to_owned).collect();
+        let records: Vec<String> = records.into_iter().step_by(step).map(str::to_owned).collect();
         let text = format!("{}\n{}\n", header.join("\n"), records.join("\n"));
         let folder = tempfile::tempdir().unwrap();
         let plain = folder.path().join("x.vcf");
+        std::fs::write(&plain, &text).unwrap();
+        let rewrite = ["view", "--no-version", &plain.display().to_string()].map(str::to_owned);
+        let text = match rewritten {
+            true => super::query::run(&rewrite.each_ref().map(String::as_str)),
+            false => text,
+        };
         std::fs::write(&plain, &text).unwrap();
         let store = Store::in_memory();
         let small = WriteOptions { row_group_rows: 40, ..options() };
@@ -199,6 +205,25 @@ impl Case {
             record.split('\t').nth(8).is_some_and(|keys| keys.split(':').any(|name| name == key))
         };
         self.records.iter().all(has)
+    }
+
+    /// The records of our VCF.
+    fn our_view(
+        &self,
+        expression: Option<&str>,
+        samples: Option<Vec<usize>>,
+        keep: bool,
+    ) -> String {
+        let reader = self.reader();
+        let filter =
+            expression.map(|text| Filter::new(text, false, &reader, None, &no_file).unwrap());
+        let query = Query { filter, samples, keep_counts: keep, threads: 2, ..Query::default() };
+        let out = Shared::default();
+        queries::run(&reader, &query, Output::Vcf, Box::new(out.clone())).unwrap();
+        let counted = queries::count(&reader, &query).unwrap().records;
+        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count() as u64, counted, "{} {expression:?}", self.name);
+        text
     }
 
     /// Expressions on the file's own fields and values.
@@ -322,7 +347,7 @@ fn test_expressions_find_what_bcftools_finds() {
     let (mut compared, mut refused, mut given_up) = (0, 0, 0);
     let mut wrong = Vec::new();
     for name in FILES {
-        let case = Case::new(&data, name);
+        let case = Case::new(&data, name, false);
         let fixed = EXPRESSIONS.iter().map(|&text| text.to_owned());
         for text in fixed.chain(case.generated()) {
             for exclude in [false, true] {
@@ -352,4 +377,177 @@ fn test_expressions_find_what_bcftools_finds() {
     println!("{compared} compared, {refused} refused, {given_up} that bcftools gives up on");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared >= 200, "{compared}");
+}
+
+#[test]
+fn test_views_are_those_of_bcftools() {
+    let Some(data) = corpus::require().filter(|_| bcftools()) else { return };
+    let mut compared = 0;
+    for name in FILES {
+        let case = Case::new(&data, name, true);
+        let names = case.reader().schema().samples.clone();
+        for text in EXPRESSIONS.iter().step_by(7) {
+            if Filter::new(text, false, &case.reader(), None, &no_file).is_err() {
+                continue;
+            }
+            let Some(theirs) = case.theirs(&["view", "-H", "-i", text]) else { continue };
+            let ours = case.our_view(Some(text), None, false);
+            assert!(ours == theirs, "{name} -i {text}: {}", difference(&ours, &theirs));
+            compared += 1;
+        }
+        if names.len() < 2 {
+            continue;
+        }
+        let last = names.len() - 1;
+        for samples in [vec![0], vec![last, 0]] {
+            let list: Vec<&str> = samples.iter().map(|&at| names[at].as_str()).collect();
+            for keep in [false, true] {
+                let mut arguments = vec!["view", "-H", "-s"];
+                let list = list.join(",");
+                arguments.push(&list);
+                arguments.extend(keep.then_some("-I"));
+                let text = "GT=\"alt\" || QUAL>50";
+                let expression = case.ours(text, false, "").map(|_| text);
+                arguments.extend(expression.iter().flat_map(|text| ["-i", *text]));
+                let Some(theirs) = case.theirs(&arguments) else { continue };
+                let ours = case.our_view(expression, Some(samples.clone()), keep);
+                let what = difference(&ours, &theirs);
+                assert!(ours == theirs, "{name} {arguments:?}: {what}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 200, "{compared}");
+}
+
+#[test]
+fn test_formats_print_what_bcftools_prints() {
+    let Some(data) = corpus::require().filter(|_| bcftools()) else { return };
+    let mut compared = 0;
+    for name in FILES {
+        let case = Case::new(&data, name, false);
+        let reader = case.reader();
+        let schema = reader.schema();
+        let mut formats = vec![
+            "%CHROM:%POS-%END %POS0 %END0 %ID %REF/%ALT %ALT{1} %FIRST_ALT %TYPE\\n".to_owned(),
+            "%QUAL\\t%FILTER\\n".to_owned(),
+        ];
+        let declared = |fields: &[genomic_objects::vcs::schema::FieldSpec]| -> Vec<String> {
+            let fields = fields.iter().filter(|field| field.declared);
+            fields.map(|field| field.id.clone()).take(12).collect()
+        };
+        for key in declared(&schema.info) {
+            formats.push(format!("%POS %INFO/{key}|%INFO/{key}{{1}}\\n"));
+        }
+        for key in declared(&schema.format) {
+            formats.push(format!("%POS[ %SAMPLE=%{key}]\\n"));
+            if key == "GT" {
+                formats.push("[%CHROM\\t%SAMPLE\\t%TGT\\n]".to_owned());
+            } else {
+                formats.push(format!("%POS[\\t%{key}{{1}}]\\n"));
+            }
+        }
+        let last = schema.samples.len().saturating_sub(1);
+        let subset = (last > 0).then(|| vec![last, 0]);
+        for (number, format) in formats.iter().enumerate() {
+            let samples = subset.clone().filter(|_| number % 2 == 1);
+            let list = samples.iter().flatten().map(|&at| schema.samples[at].as_str());
+            let list = list.collect::<Vec<_>>().join(",");
+            let mut arguments = vec!["query", "-H", "-f", format];
+            if samples.is_some() {
+                arguments.extend(["-s", &list]);
+            }
+            let filter = (number % 3 == 2).then_some("QUAL>20 | GT=\"alt\"");
+            let filter = filter.filter(|text| {
+                Filter::new(text, false, &reader, samples.as_deref(), &no_file).is_ok()
+            });
+            arguments.extend(filter.iter().flat_map(|text| ["-i", *text]));
+            let Some(theirs) = case.theirs(&arguments) else { continue };
+            let filter = filter.map(|text| {
+                Filter::new(text, false, &reader, samples.as_deref(), &no_file).unwrap()
+            });
+            let query =
+                Query { filter, samples, with_header: true, threads: 2, ..Query::default() };
+            let out = Shared::default();
+            queries::print(&reader, &query, format, Box::new(out.clone())).unwrap();
+            let ours = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+            let what = difference(&ours, &theirs);
+            assert!(ours == theirs, "{name} {arguments:?}: {what}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 200, "{compared}");
+}
+
+#[test]
+fn test_row_groups_are_passed_over_by_quality_and_nothing_is_lost() {
+    let store = Store::in_memory();
+    let mut text = String::from(
+        "##fileformat=VCFv4.3\n##FILTER=<ID=low,Description=\"x\">\n\
+         ##INFO=<ID=DP,Number=1,Type=Integer,Description=\"x\">\n##contig=<ID=1>\n\
+         ##FORMAT=<ID=GQ,Number=1,Type=Integer,Description=\"x\">\n\
+         #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n",
+    );
+    let mut choices = Choices(3);
+    for at in 0..2_000_u64 {
+        let qual = match choices.below(40) {
+            _ if at % 900 == 450 => "1e2".to_owned(),
+            0 => ".".to_owned(),
+            _ => format!("{}.5", at / 20 + choices.below(9)),
+        };
+        let depth = match choices.below(60) {
+            0 => "DP".to_owned(),
+            1 => "DP=5,6".to_owned(),
+            2 => ".".to_owned(),
+            _ => format!("DP={}", at / 10),
+        };
+        let filter = if at % 700 < 20 { "low" } else { "PASS" };
+        let quality = choices.below(99);
+        text += &format!("1\t{}\t.\tA\tC\t{qual}\t{filter}\t{depth}\tGQ\t{quality}\t.\n", at + 1);
+    }
+    convert("x", text.as_bytes(), &store, &WriteOptions { row_group_rows: 100, ..options() })
+        .unwrap();
+    let reader = Reader::open(&store, At::Newest, &Places::default()).unwrap();
+    let mut passed_over = 0;
+    for text in [
+        "QUAL>90",
+        "QUAL<=4",
+        "QUAL=50.5",
+        "QUAL!=50.5",
+        "QUAL=\".\"",
+        "INFO/DP>190",
+        "INFO/DP<3 || INFO/DP>=199",
+        "INFO/DP=\".\" && QUAL<50",
+        "INFO/DP!=7",
+        "50>QUAL & QUAL>40",
+        "FILTER=\"low\"",
+        "FILTER!~\"low\" && QUAL>98",
+        "QUAL>95 & GQ>50",
+        "QUAL>95 | GQ>98",
+        "FILTER=\"low\" && (QUAL<10 || INFO/DP>190) && GQ>10",
+    ] {
+        for exclude in [false, true] {
+            let filter = Filter::new(text, exclude, &reader, None, &no_file).unwrap();
+            let (all, _) = lines(&store, &Places::default()).unwrap();
+            let all = String::from_utf8(all).unwrap();
+            let kept: String = all
+                .lines()
+                .filter(|line| {
+                    let record = genomic_objects::vcs::expression::Record::new(line.as_bytes());
+                    filter.keeps(&record).unwrap()
+                })
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let query = Query { filter: Some(filter), threads: 2, ..Query::default() };
+            let out = Shared::default();
+            let stats = queries::run(&reader, &query, Output::Vcf, Box::new(out.clone())).unwrap();
+            assert!(kept.as_bytes() == *out.0.lock().unwrap(), "{text} {exclude}");
+            assert_eq!(stats.records, kept.lines().count() as u64, "{text}");
+            passed_over += u64::from(stats.row_groups < stats.row_groups_total / 2);
+            if text == "QUAL>90" && !exclude {
+                assert!(stats.row_groups <= 6, "{stats:?}");
+            }
+        }
+    }
+    assert!(passed_over >= 9, "{passed_over}");
 }

@@ -181,7 +181,8 @@ impl VcsQuery {
             return output.finish();
         }
         if self.header_only {
-            let header = query::header(&reader, samples.as_deref(), samples.is_some() && !self.no_update)?;
+            let header =
+                query::header(&reader, samples.as_deref(), samples.is_some() && !self.no_update)?;
             output.write_text(&String::from_utf8_lossy(&header))?;
             return output.finish();
         }

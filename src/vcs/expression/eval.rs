@@ -103,8 +103,7 @@ pub(super) fn condition(condition: &Condition, record: &Record<'_>) -> Result<Ou
             Ok(compare_texts(*wanted, &a, &b, samples.as_ref()))
         }
         Condition::Search { wanted, text, pattern, is_missing, samples } => {
-            let missing =
-                Missing::of(if *wanted { Comparison::Like } else { Comparison::NotLike });
+            let missing = Missing::of(if *wanted { Comparison::Like } else { Comparison::NotLike });
             let absent = missing.holds(1 + usize::from(*is_missing));
             let found = |text: &[u8]| {
                 items(text).any(|item| {
@@ -187,9 +186,7 @@ fn join(link: Logic, left: Outcome, right: Outcome) -> Outcome {
                     let samples = both(|a, b| a && b);
                     Outcome { site: samples.contains(&true), samples: Some(samples) }
                 }
-                Logic::SiteAnd | Logic::Or => {
-                    Outcome { site, samples: Some(both(|a, b| a || b)) }
-                }
+                Logic::SiteAnd | Logic::Or => Outcome { site, samples: Some(both(|a, b| a || b)) },
                 Logic::SiteOr => Outcome { site, samples: Some(vec![true; left.len()]) },
             }
         }
@@ -259,9 +256,9 @@ fn compare(
                 }
                 outcome.decide(samples, |at| {
                     let (a, b) = (sample(a, at), sample(b, at));
-                    a.iter().zip(b).any(|(&a, &b)| {
-                        !(missing.is_never() && is_missing(a)) && pair(a, b)
-                    })
+                    a.iter()
+                        .zip(b)
+                        .any(|(&a, &b)| !(missing.is_never() && is_missing(a)) && pair(a, b))
                 });
             }
             (Some(_), None) => outcome.decide(samples, |at| {
@@ -273,14 +270,16 @@ fn compare(
         },
         (no_left, _) => {
             let (side, values) = if no_left { (right_samples, b) } else { (left_samples, a) };
-            let any_missing = |values: &[f64]| 1 + usize::from(values.iter().any(|&v| is_missing(v)));
+            let any_missing =
+                |values: &[f64]| 1 + usize::from(values.iter().any(|&v| is_missing(v)));
             match side {
                 None => {
                     let sides = any_missing(&values.values);
                     outcome.decide(samples, |_| missing.holds(sides));
                 }
-                Some(_) => outcome
-                    .decide(samples, |at| missing.holds(any_missing(sample(values, at)))),
+                Some(_) => {
+                    outcome.decide(samples, |at| missing.holds(any_missing(sample(values, at))))
+                }
             }
         }
     }
@@ -315,9 +314,15 @@ fn compare_texts(
                 (Some(a), Some(b)) => both(a, b),
             };
         }
-        (Texts::Samples(texts), Texts::Site(other)) | (Texts::Site(other), Texts::Samples(texts)) => {
+        (Texts::Samples(texts), Texts::Site(other))
+        | (Texts::Site(other), Texts::Samples(texts)) => {
             let Some(samples) = samples else {
-                return compare_texts(wanted, &Texts::Site(None), &Texts::Site(other.clone()), None);
+                return compare_texts(
+                    wanted,
+                    &Texts::Site(None),
+                    &Texts::Site(other.clone()),
+                    None,
+                );
             };
             outcome.decide(samples, |at| match (texts, other) {
                 (None, None) => missing.both,
@@ -423,9 +428,7 @@ fn apply(operator: Operator, x: f64, y: f64) -> f64 {
         Operator::Multiply => x * y,
         Operator::Divide => x / y,
         // Of whole numbers; there is no remainder of nothing.
-        Operator::Remainder => {
-            (x as i32).checked_rem(y as i32).map_or(MISSING, f64::from)
-        }
+        Operator::Remainder => (x as i32).checked_rem(y as i32).map_or(MISSING, f64::from),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::dictionary::Declaration;
+use super::dictionary::{Declaration, Kind};
 use super::lex::{Comparison, Logic, Operator};
 
 /// Which samples count.
@@ -232,14 +232,16 @@ impl Textual {
 /// The fields that an expression asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Whether it asks for ID, REF, ALT, QUAL or FILTER.
-    pub fixed: bool,
+    /// Columns from ID to FILTER.
+    pub columns: std::collections::BTreeSet<String>,
     /// Keys of INFO.
     pub info: std::collections::BTreeSet<String>,
     /// Keys of FORMAT.
     pub format: std::collections::BTreeSet<String>,
     /// Whether it counts alleles, from INFO or, where that lacks AC or AN, from genotypes.
     pub alleles: bool,
+    /// Whether it tells a field of INFO that is `.` from one that is not there.
+    pub absence: bool,
 }
 
 impl Asked {
@@ -251,48 +253,73 @@ impl Asked {
                 self.add_numeric(right);
             }
             Condition::Texts { left, right, .. } => {
+                let is_one =
+                    |text: &Textual| matches!(text, Textual::Constant(text) if !text.contains(','));
+                self.absence |= !is_one(left) && !is_one(right);
                 self.add_textual(left);
                 self.add_textual(right);
             }
-            Condition::Search { text, .. } => self.add_textual(text),
-            Condition::Type { .. } | Condition::Filter { .. } | Condition::Id { .. } => {
-                self.fixed = true;
+            Condition::Search { text, .. } => {
+                self.absence = true;
+                self.add_textual(text);
             }
+            Condition::Type { .. } => self.add_columns(&["REF", "ALT"]),
+            Condition::Filter { .. } => self.add_columns(&["FILTER"]),
+            Condition::Id { .. } => self.add_columns(&["ID"]),
         }
     }
 
     fn add_numeric(&mut self, numeric: &Numeric) {
         match numeric {
             Numeric::Constant(_) | Numeric::Missing | Numeric::Position => {}
-            Numeric::Quality | Numeric::AlternateCount | Numeric::IndelLength => self.fixed = true,
+            Numeric::Quality => self.add_columns(&["QUAL"]),
+            Numeric::AlternateCount => self.add_columns(&["ALT"]),
+            Numeric::IndelLength => self.add_columns(&["REF", "ALT"]),
             Numeric::Uncalled { .. } => {
                 self.format.insert("GT".to_owned());
             }
             Numeric::Alleles { .. } => {
                 // How many alleles there are is told by ALT.
-                self.fixed = true;
+                self.add_columns(&["ALT"]);
                 self.info.extend(["AC".to_owned(), "AN".to_owned()]);
                 self.alleles = true;
             }
-            Numeric::Flag(key) | Numeric::Info { key, .. } => {
+            Numeric::Flag(key) => {
+                self.info.insert(key.clone());
+            }
+            Numeric::Info { key, declaration, elements } => {
+                // There bcftools computes with what stands for a missing value.
+                let is_integer = declaration.kind == Kind::Integer;
+                self.absence |=
+                    !declaration.is_single && (is_integer || matches!(elements, Elements::One(_)));
                 self.info.insert(key.clone());
             }
             Numeric::Format { key, .. } => {
                 self.format.insert(key.clone());
             }
             Numeric::Arithmetic { of, .. } => of.iter().for_each(|of| self.add_numeric(of)),
-            Numeric::Reduce { of, .. } | Numeric::Absolute(of) | Numeric::Count(of) => {
+            Numeric::Reduce { of, .. } | Numeric::Absolute(of) => self.add_numeric(of),
+            Numeric::Count(of) => {
+                self.absence = true;
                 self.add_numeric(of);
             }
-            Numeric::CountTexts(of) | Numeric::Length(of) => self.add_textual(of),
+            Numeric::CountTexts(of) | Numeric::Length(of) => {
+                self.absence = true;
+                self.add_textual(of);
+            }
             Numeric::Passing { of, .. } => self.add_condition(of),
         }
+    }
+
+    fn add_columns(&mut self, names: &[&str]) {
+        self.columns.extend(names.iter().map(|&name| name.to_owned()));
     }
 
     fn add_textual(&mut self, textual: &Textual) {
         match textual {
             Textual::Constant(_) | Textual::Chrom => {}
-            Textual::Ref | Textual::Alt(_) => self.fixed = true,
+            Textual::Ref => self.add_columns(&["REF"]),
+            Textual::Alt(_) => self.add_columns(&["ALT"]),
             Textual::Info { key, .. } => {
                 self.info.insert(key.clone());
             }

@@ -38,11 +38,7 @@ pub(super) struct Parser<'a> {
 }
 
 /// The condition that a text is.
-pub(super) fn parse(
-    text: &str,
-    dictionary: &Dictionary,
-    read: &ReadList<'_>,
-) -> Result<Condition> {
+pub(super) fn parse(text: &str, dictionary: &Dictionary, read: &ReadList<'_>) -> Result<Condition> {
     let words = words(text)?;
     if words.is_empty() {
         return Err(fault("the expression is empty", 0).help("as in: QUAL>30 && GT=\"het\""));
@@ -270,9 +266,7 @@ fn compare(
         (list @ Term::List(_), field) => (field, list),
         sides => sides,
     };
-    let texts_only = || {
-        fault("texts are equal or alike, or not", at).expected("one of = != ~ !~")
-    };
+    let texts_only = || fault("texts are equal or alike, or not", at).expected("one of = != ~ !~");
     match (left, right) {
         (Term::Type, Term::Textual(Textual::Constant(name))) => {
             wanted.ok_or_else(texts_only)?;
@@ -353,8 +347,9 @@ fn compare(
 }
 
 fn texts(wanted: Option<bool>, left: Textual, right: Textual, at: usize) -> Result<Condition> {
-    let wanted = wanted
-        .ok_or_else(|| fault("texts are equal or alike, or not", at).expected("one of = != ~ !~"))?;
+    let wanted = wanted.ok_or_else(|| {
+        fault("texts are equal or alike, or not", at).expected("one of = != ~ !~")
+    })?;
     let is_genotype = |text: &Textual| matches!(text, Textual::Genotype { .. });
     if (left.samples().is_some() && right.samples().is_some())
         || (is_genotype(&left) && !matches!(right, Textual::Constant(_)))

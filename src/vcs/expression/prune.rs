@@ -56,10 +56,7 @@ pub(super) fn may(condition: &Condition, quality: &Quality) -> May {
         Condition::Filter { op, names } => match &quality.filters {
             Some(texts) => {
                 let holds = |text: &String| eval::filter(*op, names, text.as_bytes());
-                May {
-                    hold: texts.iter().any(holds),
-                    fail: !texts.iter().all(holds),
-                }
+                May { hold: texts.iter().any(holds), fail: !texts.iter().all(holds) }
             }
             None => May::ANY,
         },
@@ -69,9 +66,7 @@ pub(super) fn may(condition: &Condition, quality: &Quality) -> May {
 
 fn range(numeric: &Numeric, quality: &Quality) -> Option<Range> {
     match numeric {
-        Numeric::Quality => {
-            Some(Range { values: quality.qual, missing: quality.qual_missing > 0 })
-        }
+        Numeric::Quality => Some(Range { values: quality.qual, missing: quality.qual_missing > 0 }),
         Numeric::Info { key, declaration, .. } if key == "DP" && declaration.is_single => {
             let values = quality.dp.map(|(least, most)| (least as f64, most as f64));
             // Without either the column was not looked at; what BCF cannot hold is missing there.
@@ -111,22 +106,16 @@ fn compare(op: Comparison, range: Option<Range>, bound: Option<f64>) -> May {
     let narrow = |x: f64| f64::from(x as f32);
     let any = |of: fn(f64, f64) -> bool, x: f64| of(x, bound) || of(narrow(x), narrow(bound));
     let may = match op {
-        Comparison::Less => May {
-            hold: any(|a, b| a < b, least),
-            fail: any(|a, b| a >= b, most),
-        },
-        Comparison::LessOrEqual => May {
-            hold: any(|a, b| a <= b, least),
-            fail: any(|a, b| a > b, most),
-        },
-        Comparison::Greater => May {
-            hold: any(|a, b| a > b, most),
-            fail: any(|a, b| a <= b, least),
-        },
-        Comparison::GreaterOrEqual => May {
-            hold: any(|a, b| a >= b, most),
-            fail: any(|a, b| a < b, least),
-        },
+        Comparison::Less => May { hold: any(|a, b| a < b, least), fail: any(|a, b| a >= b, most) },
+        Comparison::LessOrEqual => {
+            May { hold: any(|a, b| a <= b, least), fail: any(|a, b| a > b, most) }
+        }
+        Comparison::Greater => {
+            May { hold: any(|a, b| a > b, most), fail: any(|a, b| a <= b, least) }
+        }
+        Comparison::GreaterOrEqual => {
+            May { hold: any(|a, b| a >= b, most), fail: any(|a, b| a < b, least) }
+        }
         Comparison::Equal | Comparison::NotEqual => {
             let may_equal = any(|a, b| a <= b, least) && any(|a, b| a >= b, most);
             let may_differ = least != most || least != bound;

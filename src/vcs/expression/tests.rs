@@ -41,7 +41,9 @@ fn found(text: &str) -> String {
         if outcome.site {
             let mut entry = (number + 1).to_string();
             let samples = outcome.samples.unwrap_or_default();
-            entry.extend("ABC".chars().zip(samples).filter_map(|(name, holds)| holds.then_some(name)));
+            entry.extend(
+                "ABC".chars().zip(samples).filter_map(|(name, holds)| holds.then_some(name)),
+            );
             out.push(entry);
         }
     }

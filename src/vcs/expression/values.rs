@@ -48,7 +48,9 @@ pub(super) fn numbers(numeric: &Numeric, record: &Record<'_>) -> Result<Numbers>
                     };
                     Numbers { values, width: 1 }
                 }
-                (samples, _) => site(reduce(*how, counted(&numbers, samples)).into_iter().collect()),
+                (samples, _) => {
+                    site(reduce(*how, counted(&numbers, samples)).into_iter().collect())
+                }
             }
         }
         Numeric::Absolute(of) => {

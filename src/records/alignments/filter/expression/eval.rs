@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use regex::bytes::Regex;
 
-use super::{Binary, Compare, Fault, FilterContext, Function, Link, Node, Pattern, Unary, pattern as compile};
+use super::{
+    Binary, Compare, Fault, FilterContext, Function, Link, Node, Pattern, Unary, pattern as compile,
+};
 use crate::records::alignments::{Record, Tag};
 
 /// A value, and whether it counts as true whatever it is: a tag that is there does.

@@ -96,9 +96,7 @@ impl Parser<'_> {
             self.skip_space();
             let pattern_at = self.at;
             let pattern = match self.deeper(Self::equality)? {
-                Node::Text(text) => Pattern::Fixed(
-                    compile(&text, pattern_at)?,
-                ),
+                Node::Text(text) => Pattern::Fixed(compile(&text, pattern_at)?),
                 other => Pattern::Computed(Box::new(other)),
             };
             return Ok(Node::Search { wanted, at, text: Box::new(left), pattern });
