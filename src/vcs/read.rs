@@ -4,7 +4,7 @@
 //! the parts that its places overlap, with a look for a newer version beside them; the columns.
 //! Every byte that is used is checked against the index first.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -96,10 +96,25 @@ impl Needs {
             samples: (0..schema.samples.len()).collect(),
         }
     }
+
+    /// These and others, of the same samples or none.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            fixed: self.fixed.and(other.fixed),
+            text: self.text || other.text,
+            info: self.info.and(other.info),
+            format: self.format.and(other.format),
+            samples: if self.samples.is_empty() { other.samples } else { self.samples },
+        }
+    }
 }
 
 /// Decides from the index whether a row group may have what is looked for.
 pub type Prune<'a> = dyn Fn(&Quality) -> bool + Sync + 'a;
+
+/// A row group of those that a reader looks at: its part, and its place in that.
+pub type GroupId = (usize, usize);
 
 /// What a query cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -156,10 +171,12 @@ pub struct Loaded {
     schema: Arc<Schema>,
     decoded: Decoded,
     /// The columns of blocks of samples that were read.
-    blocks: Vec<Option<RecordBatch>>,
+    pub(super) blocks: Vec<Option<RecordBatch>>,
     /// The columns of sites that were read, in the order of the file.
     pub batch: RecordBatch,
-    /// The rows that were asked for by place.
+    /// Which row group it is.
+    pub group: GroupId,
+    /// The rows that were asked for, by place or one by one.
     pub rows: Vec<usize>,
     /// BLAKE3 of the row group's lines.
     pub digest: [u8; 32],
@@ -169,6 +186,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The columns.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// Appends line `row`, without its line feed, as far as it was read.
     ///
     /// # Errors
@@ -257,6 +279,25 @@ impl Reader {
         Ok(stats.with(&self.cost()))
     }
 
+    /// As [`scan`](Self::scan), of some rows of some row groups.
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    pub fn scan_rows<T: Send>(
+        &self,
+        needs: &Needs,
+        rows: &BTreeMap<GroupId, Vec<usize>>,
+        threads: usize,
+        max_bytes: Option<u64>,
+        work: impl Fn(&Loaded) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<QueryStats> {
+        let tasks = self.parts.tasks_of(needs, rows)?;
+        let stats = self.parts.run(needs, tasks, threads, max_bytes, work, sink)?;
+        Ok(stats.with(&self.cost()))
+    }
+
     /// What the manifest and the index alone have cost so far.
     pub fn cost(&self) -> QueryStats {
         let meter = self.parts.store.meter().since(&self.opened_at);
@@ -310,9 +351,20 @@ impl Parts {
         threads: usize,
         max_bytes: Option<u64>,
         work: impl Fn(&Loaded) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<QueryStats> {
+        self.run(needs, self.tasks(needs, prune)?, threads, max_bytes, work, sink)
+    }
+
+    fn run<T: Send>(
+        &self,
+        needs: &Needs,
+        tasks: Vec<Task>,
+        threads: usize,
+        max_bytes: Option<u64>,
+        work: impl Fn(&Loaded) -> Result<T> + Sync,
         mut sink: impl FnMut(T) -> Result<()>,
     ) -> Result<QueryStats> {
-        let tasks = self.tasks(needs, prune)?;
         let mut stats = QueryStats {
             row_groups: tasks.len() as u64,
             records_decoded: tasks.iter().map(|task| task.rows as u64).sum(),
@@ -364,17 +416,30 @@ impl Parts {
     fn tasks(&self, needs: &Needs, prune: &Prune<'_>) -> Result<Vec<Task>> {
         let roots = Roots::new(&self.schema, needs, self.selection.is_all());
         let mut tasks = Vec::new();
-        for part in &self.list {
+        for (number, part) in self.list.iter().enumerate() {
             for (group, spatial) in part.spatial.iter().enumerate() {
                 let quality = part.quality.get(group);
                 let may = self.selection.may_be_in_group(part.contig, spatial)
                     && quality.is_none_or(prune);
                 if may {
-                    tasks.push(Task::new(part, group, spatial.rows as usize, &roots)?);
+                    let id = (number, group);
+                    tasks.push(Task::new(part, id, spatial.rows as usize, None, &roots)?);
                 }
             }
         }
         Ok(tasks)
+    }
+
+    fn tasks_of(&self, needs: &Needs, rows: &BTreeMap<GroupId, Vec<usize>>) -> Result<Vec<Task>> {
+        let roots = Roots::new(&self.schema, needs, true);
+        let task = |(&id, rows): (&GroupId, &Vec<usize>)| {
+            let part = self.list.get(id.0);
+            let found = part.and_then(|part| Some((part, part.spatial.get(id.1)?)));
+            let (part, spatial) =
+                found.ok_or_else(|| Error::internal("a row group that is not there"))?;
+            Task::new(part, id, spatial.rows as usize, Some(rows.clone()), &roots)
+        };
+        rows.iter().map(task).collect()
     }
 
     /// Checks and decodes what was fetched of a row group.
@@ -403,7 +468,7 @@ impl Parts {
                 .map(|(piece, bytes)| (piece.range.clone(), bytes.clone()))
                 .collect();
             let footer = part.footer(*file)?;
-            let read = footer.read(task.group, roots, parts).at(|| place(PieceOf::File(*file)))?;
+            let read = footer.read(task.id.1, roots, parts).at(|| place(PieceOf::File(*file)))?;
             let width =
                 footer.metadata().file_metadata().schema_descr().root_schema().get_fields().len();
             let mut views: Vec<Option<View>> = vec![None; width];
@@ -454,12 +519,16 @@ impl Parts {
             });
         }
         let decoded = Decoded { rows, sites, residual, blocks: decoded_blocks };
-        let selected = self.rows_of(task, &decoded)?;
+        let selected = match &task.wanted {
+            Some(wanted) => wanted.clone(),
+            None => self.rows_of(task, &decoded)?,
+        };
         Ok(Loaded {
+            group: task.id,
             schema: self.schema.clone(),
             rows: selected,
             total_rows: rows,
-            digest: part.layout.digests.get(task.group).copied().unwrap_or_default(),
+            digest: part.layout.digests.get(task.id.1).copied().unwrap_or_default(),
             batch: batch.ok_or_else(|| Error::internal("no column was fetched"))?,
             blocks: block_batches,
             decoded,
@@ -558,15 +627,24 @@ struct Piece {
 /// A row group to read.
 struct Task {
     part: Arc<OpenPart>,
-    group: usize,
+    id: GroupId,
     rows: usize,
+    /// The rows that are asked for, if they are not chosen by place.
+    wanted: Option<Vec<usize>>,
     /// Files, and the columns of each.
     files: Vec<(usize, Vec<usize>)>,
     pieces: Vec<Piece>,
 }
 
 impl Task {
-    fn new(part: &Arc<OpenPart>, group: usize, rows: usize, roots: &Roots) -> Result<Self> {
+    fn new(
+        part: &Arc<OpenPart>,
+        id: GroupId,
+        rows: usize,
+        wanted: Option<Vec<usize>>,
+        roots: &Roots,
+    ) -> Result<Self> {
+        let group = id.1;
         let mut files = vec![(0, roots.sites.clone())];
         files.extend(roots.blocks.iter().map(|(block, columns)| {
             let mut columns = columns.clone();
@@ -592,7 +670,7 @@ impl Task {
             let range = expected.offset..expected.offset + u64::from(expected.size);
             pieces.push(Piece { file: PieceOf::Section(section), range, expected });
         }
-        Ok(Self { part: part.clone(), group, rows, files, pieces })
+        Ok(Self { part: part.clone(), id, rows, wanted, files, pieces })
     }
 
     fn bytes(&self) -> u64 {

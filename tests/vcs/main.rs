@@ -8,6 +8,7 @@ mod bcf;
 mod bytes;
 mod corruption;
 mod engines;
+mod expressions;
 mod odd;
 mod query;
 mod roundtrip;
