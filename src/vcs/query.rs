@@ -72,12 +72,7 @@ pub fn run(
     }
 }
 
-fn vcf(
-    reader: &Reader,
-    query: &Query,
-    as_bcf: bool,
-    mut out: TextWriter,
-) -> Result<QueryStats> {
+fn vcf(reader: &Reader, query: &Query, as_bcf: bool, mut out: TextWriter) -> Result<QueryStats> {
     let text = header(reader, query.samples.as_deref())?;
     let bcf = if as_bcf { Some(bcf_header(reader, &text)?) } else { None };
     match &bcf {
