@@ -58,6 +58,7 @@ enum Command {
     Rollback(Rollback),
     Gc(Gc),
     Cp(Cp),
+    Doctor(Doctor),
     Simulate(Simulate),
     Demo(Demo),
     Completions(Completions),
@@ -101,6 +102,7 @@ impl Cli {
             Command::Rollback(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Cp(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Simulate(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Completions(command) => command.run(),
@@ -132,6 +134,7 @@ impl Command {
             Self::Rollback(command) => &command.messages,
             Self::Gc(command) => &command.messages,
             Self::Cp(command) => &command.messages,
+            Self::Doctor(command) => &command.messages,
             Self::Simulate(command) => &command.messages,
             Self::Demo(_) | Self::Completions(_) | Self::Man(_) => return None,
         })

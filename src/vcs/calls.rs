@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::builder::StringBuilder;
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, UInt64Array};
 
 use super::column::{Builder, View};
-use super::genotype::{PLANES, PlaneBuilder, PlaneView};
+use super::genotype::{OTHER, PLANES, PlaneBuilder, PlaneView};
 use super::residual::{Streams, TextView, Texts};
 use super::schema::Schema;
 use super::sites::{Calls, Format};
@@ -351,14 +353,15 @@ pub(super) struct CallBlock {
 }
 
 impl CallBlock {
-    /// Appends the cells of the samples `wanted` of row `row`, each after a tab. `fields` says
-    /// which fields were read; others are left out, as `.` where nothing is left.
+    /// Appends the cells of the samples `wanted` of row `row`, each after a tab; `first` is the
+    /// number of the block's first sample. Fields that were not read are left out, as `.` where
+    /// nothing is left.
     pub(super) fn push_row(
         &self,
         row: usize,
         schema: &Schema,
         format: &Format,
-        wanted: impl Iterator<Item = usize>,
+        (first, wanted): (usize, &[usize]),
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let entry =
@@ -373,14 +376,19 @@ impl CallBlock {
         if let (true, Some(planes), RowKind::Same(id)) = (is_genotype_only, &planes, entry.kind)
             && self.templates_are_plain(id)
         {
+            if wanted.iter().copied().eq(first..first + self.samples) {
+                planes.push_all(self.samples, out);
+                return Ok(());
+            }
             for sample in wanted {
                 out.push(b'\t');
-                planes.push_text(sample, out)?;
+                planes.push_text(sample - first, out);
             }
             return Ok(());
         }
         let mut first_texts = None;
         for sample in wanted {
+            let sample = sample - first;
             out.push(b'\t');
             let modes = self.residual.template(entry, sample)?;
             let mut text = 0;
@@ -406,7 +414,7 @@ impl CallBlock {
                 };
                 if Some(field) == genotype {
                     match &planes {
-                        Some(planes) => planes.push_text(sample, out)?,
+                        Some(planes) => planes.push_text(sample, out),
                         None => out.push(b'.'),
                     }
                     continue;
@@ -436,6 +444,55 @@ impl CallBlock {
             false => sample * schema.format.len() + field,
         }
     }
+}
+
+/// A field of one sample of a block, out of columns that were read: genotypes as text, other fields
+/// as they are typed.
+pub(super) fn column_of_sample(
+    schema: &Schema,
+    batch: &RecordBatch,
+    sample: usize,
+    field: usize,
+    rows: &[usize],
+) -> Result<ArrayRef> {
+    let column = |name: &str| {
+        let found = batch.column_by_name(name);
+        found.ok_or_else(|| Error::internal("a field of FORMAT was not read"))
+    };
+    if schema.genotype() == Some(field) {
+        let columns = PLANES.iter().chain([&OTHER]).map(|name| View::of(column(name)?).map(Some));
+        let columns: Vec<Option<View>> = columns.collect::<Result<_>>()?;
+        let planes = PlaneView::new(&columns);
+        let planes = planes.ok_or_else(|| Error::internal("the planes of GT were not read"))?;
+        let mut text = Vec::new();
+        let mut texts = StringBuilder::with_capacity(rows.len(), 4 * rows.len());
+        for &row in rows {
+            if !planes.has_row(row) {
+                texts.append_null();
+                continue;
+            }
+            text.clear();
+            planes.row(row)?.push_text(sample, &mut text);
+            texts.append_value(String::from_utf8_lossy(&text));
+        }
+        return Ok(Arc::new(texts.finish()));
+    }
+    let list = column(&schema.format[field].column)?.as_any().downcast_ref::<ListArray>();
+    let list = list.ok_or_else(|| Error::corrupt("values of samples are no list"))?;
+    let offsets = list.value_offsets();
+    let place = |&row: &usize| {
+        if list.is_null(row) {
+            return Ok(None);
+        }
+        let place = offsets[row] as usize + sample;
+        if place >= offsets[row + 1] as usize {
+            return Err(Error::corrupt("a row has not a value for each sample of its block"));
+        }
+        Ok(Some(place as u64))
+    };
+    let places = rows.iter().map(place).collect::<Result<Vec<Option<u64>>>>()?;
+    arrow_select::take::take(list.values(), &UInt64Array::from(places), None)
+        .map_err(|error| Error::internal("choosing a sample's values").caused_by(error))
 }
 
 /// The columns of a field in the files of a block: several for GT.

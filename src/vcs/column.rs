@@ -422,16 +422,11 @@ impl View {
             let found = classes.get(at).map(|&class| FloatClass(class));
             found.ok_or_else(|| Error::corrupt("a float does not say how it was written"))
         };
-        let missing = match &self.leaf {
-            Leaf::Bool(array) => array.is_null(at),
-            Leaf::Int32(array) => array.is_null(at),
-            Leaf::Int64(array) => array.is_null(at),
-            Leaf::Float32(array) => array.is_null(at),
-            Leaf::Float64(array) => array.is_null(at),
-            Leaf::Text(array) => array.is_null(at),
-            Leaf::Fixed(array) => array.is_null(at),
-        };
-        if missing {
+        let array = self.leaf.array();
+        if at >= array.len() {
+            return Err(Error::corrupt("a column has fewer values than its rows need"));
+        }
+        if array.is_null(at) {
             out.push(b'.');
             return Ok(());
         }
@@ -474,6 +469,20 @@ impl View {
                 Some(array.value(row))
             }
             _ => None,
+        }
+    }
+}
+
+impl Leaf {
+    fn array(&self) -> &dyn Array {
+        match self {
+            Self::Bool(array) => array,
+            Self::Int32(array) => array,
+            Self::Int64(array) => array,
+            Self::Float32(array) => array,
+            Self::Float64(array) => array,
+            Self::Text(array) => array,
+            Self::Fixed(array) => array,
         }
     }
 }

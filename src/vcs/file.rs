@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch};
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, SchemaRef};
 use bytes::{Buf, Bytes};
 use parquet::arrow::arrow_reader::{
@@ -113,7 +113,7 @@ impl Kind {
             let encoding = match leaf.data_type() {
                 DataType::Int64 if !is_list => Some(Encoding::DELTA_BINARY_PACKED),
                 _ if leaf.len() <= FEW => Some(Encoding::PLAIN),
-                DataType::Int32 | DataType::Int64 => Some(Encoding::BYTE_STREAM_SPLIT),
+                DataType::Int32 | DataType::Int64 => Some(integer_encoding(&leaf)),
                 DataType::Float32 | DataType::Float64 if is_varied(&leaf) => {
                     Some(Encoding::BYTE_STREAM_SPLIT)
                 }
@@ -181,6 +181,35 @@ fn is_varied(leaf: &ArrayRef) -> bool {
         _ => 0,
     };
     2 * distinct > count
+}
+
+/// What the first integers take less space in. Splitting their bytes takes less than either, but
+/// was allowed for integers in 2024 only, and DuckDB 1 does not read it.
+fn integer_encoding(leaf: &ArrayRef) -> Encoding {
+    let values: Vec<i64> = match leaf.data_type() {
+        DataType::Int32 => {
+            let values = leaf.as_primitive::<Int32Type>().values();
+            values.iter().take(SAMPLE).map(|&value| i64::from(value)).collect()
+        }
+        _ => leaf.as_primitive::<Int64Type>().values().iter().take(SAMPLE).copied().collect(),
+    };
+    let width = if leaf.data_type() == &DataType::Int32 { 4 } else { 8 };
+    let plain: Vec<u8> =
+        values.iter().flat_map(|value| value.to_le_bytes().into_iter().take(width)).collect();
+    let plain = zstd::bulk::compress(&plain, 3).map_or(plain.len(), |coded| coded.len());
+    let deltas: Vec<i64> = values.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let packed = |deltas: &[i64]| {
+        let least = deltas.iter().min().copied().unwrap_or(0);
+        let most = deltas.iter().max().copied().unwrap_or(0);
+        let bits = u64::BITS - most.wrapping_sub(least).unsigned_abs().leading_zeros();
+        // A miniblock has 32 deltas, and a byte for their width.
+        32 * bits as usize / 8 + 1
+    };
+    if deltas.chunks(32).map(packed).sum::<usize>() < plain {
+        Encoding::DELTA_BINARY_PACKED
+    } else {
+        Encoding::PLAIN
+    }
 }
 
 /// Short texts, such as names, share beginnings; long ones are left to the compression.
@@ -296,6 +325,12 @@ impl Footer {
         };
         let rows = self.metadata.row_groups().get(group).map_or(0, |group| group.num_rows());
         let rows = usize::try_from(rows).unwrap_or(0);
+        if roots.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            let columns = Arc::new(arrow_schema::Schema::empty());
+            return RecordBatch::try_new_with_options(columns, Vec::new(), &options)
+                .map_err(|error| damaged(&error));
+        }
         let schema = self.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
         let reader =

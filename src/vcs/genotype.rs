@@ -203,6 +203,11 @@ impl<'v> PlaneView<'v> {
         })
     }
 
+    /// Whether row `row` has genotypes.
+    pub(super) fn has_row(&self, row: usize) -> bool {
+        self.planes[ALT1].plane(row).is_some()
+    }
+
     /// The genotypes of row `row`.
     pub(super) fn row(&self, row: usize) -> Result<PlaneRow<'v>> {
         let missing = || Error::corrupt("a row has no genotypes where its FORMAT has");
@@ -225,16 +230,14 @@ impl<'v> PlaneView<'v> {
 impl PlaneRow<'_> {
     /// Appends the genotype of a sample.
     #[inline]
-    pub(super) fn push_text(&self, sample: usize, out: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn push_text(&self, sample: usize, out: &mut Vec<u8>) {
         if !self.other.is_empty()
             && let Ok(found) = self.other.binary_search_by_key(&sample, |(at, _)| *at)
         {
             out.extend_from_slice(self.other[found].1.as_bytes());
-            return Ok(());
+            return;
         }
-        let bit = |plane: usize| {
-            self.planes[plane].get(sample / 8).map_or(0, |byte| byte >> (7 - sample % 8) & 1)
-        };
+        let bit = |plane: usize| self.byte(plane, sample / 8) >> (7 - sample % 8) & 1;
         let is_missing = bit(MISSING) == 1;
         let allele = |plane| if is_missing { b'.' } else { b'0' + bit(plane) };
         if bit(HAPLOID) == 1 {
@@ -243,7 +246,43 @@ impl PlaneRow<'_> {
             let separator = if bit(PHASED) == 1 { b'|' } else { b'/' };
             out.extend_from_slice(&[allele(ALT1), separator, allele(ALT2)]);
         }
-        Ok(())
+    }
+
+    /// Appends the genotypes of the first `samples` samples, each after a tab.
+    pub(super) fn push_all(&self, samples: usize, out: &mut Vec<u8>) {
+        let mut others = self.other.iter().map(|(sample, _)| sample / 8).peekable();
+        for (at, start) in (0..samples).step_by(8).enumerate() {
+            let is_told = others.next_if(|&other| other <= at).is_none();
+            while others.next_if(|&other| other <= at).is_some() {}
+            let is_diploid = self.byte(MISSING, at) | self.byte(HAPLOID, at) == 0;
+            if is_told && is_diploid && start + 8 <= samples {
+                out.extend_from_slice(&self.eight(at));
+                continue;
+            }
+            for sample in start..samples.min(start + 8) {
+                out.push(b'\t');
+                self.push_text(sample, out);
+            }
+        }
+    }
+
+    /// Eight diploid genotypes without a missing allele: those of byte `at` of the planes.
+    #[inline]
+    fn eight(&self, at: usize) -> [u8; 32] {
+        let [first, second, phased] = [ALT1, ALT2, PHASED].map(|plane| self.byte(plane, at));
+        let mut text = [b'\t'; 32];
+        for (place, cell) in text.chunks_exact_mut(4).enumerate() {
+            let bit = |byte: u8| byte >> (7 - place) & 1;
+            cell[1] = b'0' + bit(first);
+            cell[2] = b'/' + bit(phased) * (b'|' - b'/');
+            cell[3] = b'0' + bit(second);
+        }
+        text
+    }
+
+    #[inline]
+    fn byte(&self, plane: usize, at: usize) -> u8 {
+        self.planes[plane].get(at).copied().unwrap_or(0)
     }
 }
 
@@ -269,8 +308,34 @@ mod tests {
         let row = PlaneView::new(&views).unwrap().row(0).unwrap();
         for (sample, text) in texts.iter().enumerate() {
             let mut out = Vec::new();
-            row.push_text(sample, &mut out).unwrap();
+            row.push_text(sample, &mut out);
             assert_eq!(out, text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn test_all_genotypes_of_a_row_are_those_of_each_sample() {
+        let texts: Vec<String> = (0..261)
+            .map(|sample| match sample {
+                100 => "./.".to_owned(),
+                130 => "1".to_owned(),
+                77 | 78 | 260 => "2|0".to_owned(),
+                _ => format!("{}{}{}", sample & 1, ["/", "|"][sample >> 1 & 1], sample >> 2 & 1),
+            })
+            .collect();
+        for count in [1, 7, 8, 64, 104, 256, 261] {
+            let mut planes = PlaneBuilder::new(count);
+            planes.open_row(true);
+            for (sample, text) in texts[..count].iter().enumerate() {
+                assert!(planes.set(sample, text.as_bytes()), "{text}");
+            }
+            planes.close_row();
+            let views: Vec<Option<View>> =
+                planes.finish().unwrap().iter().map(|array| View::new(array, 0).ok()).collect();
+            let row = PlaneView::new(&views).unwrap().row(0).unwrap();
+            let mut out = Vec::new();
+            row.push_all(count, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("\t{}", texts[..count].join("\t")));
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, StringArray,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::calls::{CallBlock, CallEncoder, CallView};
 use super::column::{Physical, View};
@@ -77,7 +76,7 @@ pub(super) struct Group {
     pub(super) residuals: Vec<Vec<u8>>,
     pub(super) spatial: Spatial,
     pub(super) quality: Quality,
-    /// SHA-256 of the lines, line feeds included.
+    /// BLAKE3 of the lines, line feeds included.
     pub(super) digest: [u8; 32],
     pub(super) exceptions: Exceptions,
 }
@@ -156,7 +155,7 @@ impl Group {
             residuals,
             spatial: Spatial { rows: section.len() as u32, first, last, reach },
             quality,
-            digest: Sha256::digest(&section.bytes).into(),
+            digest: blake3::hash(&section.bytes).into(),
             exceptions,
         })
     }
@@ -330,8 +329,7 @@ impl Decoded {
                 let read = self.blocks.get(block).and_then(Option::as_ref);
                 let read =
                     read.ok_or_else(|| Error::internal("a block of samples was not read"))?;
-                let within = here.iter().map(|sample| sample - block * step);
-                read.push_row(row, schema, format, within, out)?;
+                read.push_row(row, schema, format, (block * step, here), out)?;
             }
         }
         if carriage_return {

@@ -175,7 +175,7 @@ pub struct Layout {
     pub exact: String,
     /// For each row group, its sections of that object: of sites, then of blocks.
     pub sections: Vec<Vec<PageRef>>,
-    /// For each row group, SHA-256 of its lines, each with its line feed.
+    /// For each row group, BLAKE3 of its lines, each with its line feed.
     pub digests: Vec<[u8; 32]>,
 }
 

@@ -10,6 +10,7 @@
 //! that names its object, or changes nothing; equal input and options give equal bytes.
 
 mod calls;
+mod cells;
 pub mod column;
 pub mod export;
 mod file;

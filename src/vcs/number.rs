@@ -28,22 +28,26 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 }
 
 /// Appends the text of an integer.
+#[inline]
 pub fn push_integer(value: i64, out: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
     let mut rest = value.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
     if value < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(&digits[at..]);
+    if rest < 10 {
+        out.push(b'0' + rest as u8);
+        return;
+    }
+    let count = rest.ilog10() as usize + 1;
+    let mut digits = [0_u8; 20];
+    for digit in digits[..count].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    // A copy of a fixed length takes a few instructions, one of any length a call.
+    let end = out.len() + count;
+    out.extend_from_slice(&digits);
+    out.truncate(end);
 }
 
 /// How a float is written.

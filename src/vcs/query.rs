@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::output::{TextWriter, bcf_header, bcf_records};
 use super::read::{Fields, Needs, QueryStats, Reader};
-use super::table::{Columns, TableFormat, TableWriter};
+use super::table::{Columns, Rows, TableFormat, TableWriter};
 use crate::error::{Error, Result};
 use crate::records::variants::bcf::Encoder;
 
@@ -43,9 +43,8 @@ pub enum Output {
 /// As [`Reader::scan`].
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
     let needs = Needs {
-        fixed: false,
+        fixed: Fields::none(),
         text: false,
-        end: false,
         info: Fields::none(),
         format: Fields::none(),
         samples: Vec::new(),
@@ -113,26 +112,15 @@ fn table(
     out: Box<dyn Write + Send>,
 ) -> Result<QueryStats> {
     let schema = reader.schema();
-    let columns = Columns::new(schema, query.columns.as_deref())?;
-    let calls: Vec<(usize, &str)> = columns.calls(schema).collect();
-    let mut samples: Vec<usize> = calls.iter().map(|(sample, _)| *sample).collect();
-    samples.dedup();
-    let needs = Needs {
-        fixed: columns.need_fixed(),
-        text: false,
-        end: columns.need_fixed(),
-        info: Fields::Some(columns.info(schema).map(str::to_owned).collect()),
-        format: Fields::Some(calls.iter().map(|(_, key)| (*key).to_owned()).collect()),
-        samples,
-    };
+    let columns = Columns::new(schema, query.columns.as_deref(), query.samples.as_deref())?;
     let mut writer = TableWriter::new(format, out, &columns, query.with_header)?;
     let stats = reader.scan(
-        &needs,
+        &columns.needs(schema),
         &|_| true,
         query.threads,
         query.max_bytes,
-        |loaded| columns.take(loaded, &loaded.rows),
-        |batch| writer.write(&batch),
+        |loaded| Rows::new(format, columns.take(loaded, &loaded.rows)?),
+        |rows| writer.write(&rows),
     )?;
     writer.finish()?;
     Ok(stats)

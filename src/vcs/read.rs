@@ -6,18 +6,19 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
 
+use super::calls;
 use super::column::View;
 use super::file::Footer;
 use super::group::Decoded;
 use super::index::{self, Layout, PageRef, Part, Quality, Spatial};
 use super::manifest::{self, Details};
 use super::places::{Places, Selection};
-use super::schema::Schema;
+use super::schema::{FIXED, Schema};
 use super::sites::{SiteView, fixed};
 use crate::dataset::{At, Checksum, Dataset, Manifest, ObjectRef};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -72,12 +73,10 @@ impl Fields {
 /// What of the records is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// ID, REF, ALT, QUAL, FILTER besides what places need.
-    pub fixed: bool,
+    /// CHROM to FILTER, by name; and END, which is not among all that a line needs.
+    pub fixed: Fields,
     /// What lines of text need besides columns.
     pub text: bool,
-    /// END, which lines do not need.
-    pub end: bool,
     /// Fields of INFO.
     pub info: Fields,
     /// Fields of FORMAT.
@@ -90,9 +89,8 @@ impl Needs {
     /// Everything of all samples.
     pub fn all(schema: &Schema) -> Self {
         Self {
-            fixed: true,
+            fixed: Fields::All,
             text: true,
-            end: false,
             info: Fields::All,
             format: Fields::All,
             samples: (0..schema.samples.len()).collect(),
@@ -149,18 +147,21 @@ pub(super) struct OpenPart {
     spatial: Vec<Spatial>,
     quality: Vec<Quality>,
     layout: Layout,
-    footers: Vec<Footer>,
+    /// The metadata of each file, read when it is first needed: a sample's block is one of many.
+    footers: Vec<OnceLock<Footer>>,
 }
 
 /// A row group that was read.
 pub struct Loaded {
     schema: Arc<Schema>,
     decoded: Decoded,
+    /// The columns of blocks of samples that were read.
+    blocks: Vec<Option<RecordBatch>>,
     /// The columns of sites that were read, in the order of the file.
     pub batch: RecordBatch,
     /// The rows that were asked for by place.
     pub rows: Vec<usize>,
-    /// SHA-256 of the row group's lines.
+    /// BLAKE3 of the row group's lines.
     pub digest: [u8; 32],
     /// How many rows the row group has.
     pub total_rows: usize,
@@ -175,6 +176,20 @@ impl Loaded {
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where columns and residual disagree.
     pub fn push_line(&self, row: usize, out: &mut Vec<u8>) -> Result<()> {
         self.decoded.push_line(row, &self.schema, &self.samples, out)
+    }
+
+    /// What `rows` have of a field of FORMAT of a sample in a block: genotypes as text, other
+    /// fields as they are typed; null where there is nothing, or what columns cannot hold.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) where it was not read;
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a row has not a value for each sample.
+    pub(super) fn calls_of(&self, sample: usize, field: usize, rows: &[usize]) -> Result<ArrayRef> {
+        let step = self.schema.block_samples.max(1);
+        let batch = self.blocks.get(sample / step).and_then(Option::as_ref);
+        let batch = batch.ok_or_else(|| Error::internal("a block of samples was not read"))?;
+        calls::column_of_sample(&self.schema, batch, sample % step, field, rows)
     }
 
     /// The number of row `row` in the input, where sorting changed the order.
@@ -379,6 +394,7 @@ impl Parts {
         let place = |file: PieceOf| self.store.name(part.key(file));
         let schema = &*self.schema;
         let mut batch = None;
+        let mut block_batches = vec![None; schema.blocks().len()];
         let mut sites: Vec<Option<View>> = Vec::new();
         let mut site_residual = None;
         let mut columns_of_block: Vec<Option<Vec<Option<View>>>> = Vec::new();
@@ -394,8 +410,7 @@ impl Parts {
                 .filter(|(piece, _)| piece.file == PieceOf::File(*file))
                 .map(|(piece, bytes)| (piece.range.clone(), bytes.clone()))
                 .collect();
-            let footer =
-                part.footers.get(*file).ok_or_else(|| Error::corrupt("a file is missing"))?;
+            let footer = part.footer(*file)?;
             let read = footer.read(task.group, roots, parts).at(|| place(PieceOf::File(*file)))?;
             let width =
                 footer.metadata().file_metadata().schema_descr().root_schema().get_fields().len();
@@ -408,7 +423,10 @@ impl Parts {
                     sites = views;
                     batch = Some(read);
                 }
-                block => columns_of_block[block - 1] = Some(views),
+                block => {
+                    columns_of_block[block - 1] = Some(views);
+                    block_batches[block - 1] = Some(read);
+                }
             }
         }
         for (piece, bytes) in task.pieces.iter().zip(&bytes) {
@@ -451,6 +469,7 @@ impl Parts {
             total_rows: rows,
             digest: part.layout.digests.get(task.group).copied().unwrap_or_default(),
             batch: batch.ok_or_else(|| Error::internal("no column was fetched"))?,
+            blocks: block_batches,
             decoded,
             samples: needs.samples.clone(),
         })
@@ -485,12 +504,14 @@ struct Roots {
 impl Roots {
     fn new(schema: &Schema, needs: &Needs, all_places: bool) -> Self {
         let mut sites: BTreeSet<usize> = BTreeSet::new();
-        sites.extend([fixed::CHROM, fixed::POS]);
-        if needs.end || !all_places || needs.info.has("END") {
+        sites.extend((0..fixed::END).filter(|&at| needs.fixed.has(FIXED[at])));
+        let has_end =
+            matches!(&needs.fixed, Fields::Some(names) if names.contains(FIXED[fixed::END]));
+        if has_end || needs.info.has("END") {
             sites.insert(fixed::END);
         }
-        if needs.fixed {
-            sites.extend([fixed::ID, fixed::REF, fixed::ALT, fixed::QUAL, fixed::FILTER]);
+        if !all_places {
+            sites.extend([fixed::POS, fixed::END]);
         }
         let info = schema.info.iter().enumerate().filter(|(_, field)| needs.info.has(&field.id));
         sites.extend(info.map(|(at, _)| fixed::COUNT + at));
@@ -516,10 +537,8 @@ impl Roots {
             let step = schema.block_samples;
             let wanted: BTreeSet<usize> =
                 needs.samples.iter().map(|sample| sample / step).collect();
-            let columns: Vec<usize> = fields
-                .iter()
-                .flat_map(|&field| super::calls::block_columns(schema, field))
-                .collect();
+            let columns: Vec<usize> =
+                fields.iter().flat_map(|&field| calls::block_columns(schema, field)).collect();
             for block in wanted {
                 if needs.text {
                     sections.push(block + 1);
@@ -565,7 +584,7 @@ impl Task {
         let missing = || Error::corrupt("the index lacks a part of a row group");
         let mut pieces = Vec::new();
         for (file, columns) in &files {
-            let footer = part.footers.get(*file).ok_or_else(missing)?;
+            let footer = part.footer(*file)?;
             let sums = part.layout.files.get(*file).and_then(|file| file.checksums.get(group));
             let sums = sums.ok_or_else(missing)?;
             for (leaf, range) in footer.ranges(group, columns) {
@@ -590,6 +609,17 @@ impl Task {
 }
 
 impl OpenPart {
+    /// The metadata of a file.
+    fn footer(&self, file: usize) -> Result<&Footer> {
+        let missing = || Error::corrupt("the index lacks a file of a part");
+        let known = self.footers.get(file).ok_or_else(missing)?;
+        if let Some(footer) = known.get() {
+            return Ok(footer);
+        }
+        let footer = Footer::parse(&self.layout.files.get(file).ok_or_else(missing)?.footer)?;
+        Ok(known.get_or_init(|| footer))
+    }
+
     /// The object of a piece.
     fn key(&self, of: PieceOf) -> &str {
         match of {
@@ -605,8 +635,7 @@ impl OpenPart {
         quality: Vec<Quality>,
         layout: Layout,
     ) -> Result<Self> {
-        let footers =
-            layout.files.iter().map(|file| Footer::parse(&file.footer)).collect::<Result<_>>()?;
+        let footers = layout.files.iter().map(|_| OnceLock::new()).collect();
         if layout.digests.len() != spatial.len() {
             return Err(Error::corrupt("the pages of the index disagree on the row groups"));
         }

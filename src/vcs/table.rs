@@ -1,17 +1,18 @@
 //! Columns of variants as tables: Arrow streams, Parquet files, JSON lines, text with tabs.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::read::Loaded;
+use super::cells::{Style, rows_as_text};
+use super::read::{Fields, Loaded, Needs};
 use super::schema::{FIXED, Schema};
 use crate::error::{Error, Result};
 
@@ -31,51 +32,79 @@ pub enum TableFormat {
 /// Columns chosen by name.
 #[derive(Clone, Debug)]
 pub struct Columns {
-    /// Their places in the files of sites, in the order of the output.
-    places: Vec<usize>,
+    chosen: Vec<Chosen>,
     /// Their types.
     pub schema: SchemaRef,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    /// A column of the files of sites, by its place.
+    Site(usize),
+    /// A field of FORMAT of a sample in a block.
+    Call { sample: usize, field: usize },
+}
+
 impl Columns {
-    /// The columns of `names`, or all of the files of sites.
+    /// The columns of `names`; else all of the files of sites, with those of `samples` only.
     ///
     /// # Errors
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) for a name that no column has.
-    pub fn new(schema: &Schema, names: Option<&[String]>) -> Result<Self> {
-        let all = schema.site_columns();
-        let places: Vec<usize> = match names {
-            None => (0..all.fields().len()).collect(),
+    pub fn new(
+        schema: &Schema,
+        names: Option<&[String]>,
+        samples: Option<&[usize]>,
+    ) -> Result<Self> {
+        let sites = schema.site_columns();
+        let chosen = match names {
+            None => all_columns(schema, samples),
             Some(names) => {
-                names.iter().map(|name| place_of(schema, name)).collect::<Result<_>>()?
+                names.iter().map(|name| column_of(schema, name)).collect::<Result<_>>()?
             }
         };
-        let schema = all
-            .project(&places)
-            .map_err(|error| Error::internal("choosing columns").caused_by(error))?;
-        Ok(Self { places, schema: schema.into() })
+        let fields = chosen.iter().map(|chosen| match *chosen {
+            Chosen::Site(place) => sites.field(place).clone(),
+            Chosen::Call { sample, field } => {
+                let spec = &schema.format[field];
+                let name = format!("{}_{}", schema.samples[sample], spec.id);
+                let is_genotype = schema.genotype() == Some(field);
+                let kind = if is_genotype { DataType::Utf8 } else { spec.data_type() };
+                Field::new(name, kind, true)
+            }
+        });
+        let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+        Ok(Self { chosen, schema })
     }
 
-    /// Whether fixed columns besides CHROM and POS are among them.
-    pub fn need_fixed(&self) -> bool {
-        self.places.iter().any(|&place| (2..FIXED.len()).contains(&place))
-    }
-
-    /// The keys of INFO among them.
-    pub fn info<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = &'a str> {
-        let field = |&place: &usize| schema.info.get(place.checked_sub(FIXED.len())?);
-        self.places.iter().filter_map(field).map(|field| field.id.as_str())
-    }
-
-    /// The samples, and the keys of FORMAT, among them.
-    pub fn calls<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (usize, &'a str)> {
+    /// What has to be read for them.
+    pub fn needs(&self, schema: &Schema) -> Needs {
         let width = schema.format.len().max(1);
-        let first = schema.first_sample_column();
-        self.places.iter().filter_map(move |place| {
-            let at = place.checked_sub(first)?;
-            Some((at / width, schema.format.get(at % width)?.id.as_str()))
-        })
+        let first_sample = schema.first_sample_column();
+        let (mut fixed, mut info, mut format) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut samples = Vec::new();
+        for chosen in &self.chosen {
+            let (sample, field) = match *chosen {
+                Chosen::Site(place) if place < FIXED.len() => {
+                    fixed.insert(FIXED[place].to_owned());
+                    continue;
+                }
+                Chosen::Site(place) if place < first_sample => {
+                    info.extend(schema.info.get(place - FIXED.len()).map(|spec| spec.id.clone()));
+                    continue;
+                }
+                Chosen::Site(place) => {
+                    ((place - first_sample) / width, (place - first_sample) % width)
+                }
+                Chosen::Call { sample, field } => (sample, field),
+            };
+            format.extend(schema.format.get(field).map(|spec| spec.id.clone()));
+            if !samples.contains(&sample) {
+                samples.push(sample);
+            }
+        }
+        let [fixed, info, format] = [fixed, info, format].map(Fields::Some);
+        Needs { fixed, text: false, info, format, samples }
     }
 
     /// Rows of what was read.
@@ -87,46 +116,103 @@ impl Columns {
         let failed =
             |error: arrow_schema::ArrowError| Error::internal("choosing rows").caused_by(error);
         let is_all = rows.len() == loaded.total_rows;
-        let rows = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
+        let numbers = UInt32Array::from_iter_values(rows.iter().map(|&row| row as u32));
         let columns: Result<Vec<ArrayRef>> = self
             .schema
             .fields()
             .iter()
-            .map(|field| {
+            .zip(&self.chosen)
+            .map(|(field, chosen)| {
+                if let Chosen::Call { sample, field } = *chosen {
+                    return loaded.calls_of(sample, field, rows);
+                }
                 let column = loaded.batch.column_by_name(field.name());
                 let column = column.ok_or_else(|| Error::internal("a column was not read"))?;
                 if is_all {
                     return Ok(column.clone());
                 }
-                arrow_select::take::take(column, &rows, None).map_err(failed)
+                arrow_select::take::take(column, &numbers, None).map_err(failed)
             })
             .collect();
         RecordBatch::try_new(self.schema.clone(), columns?).map_err(failed)
     }
 }
 
-fn place_of(schema: &Schema, name: &str) -> Result<usize> {
+fn all_columns(schema: &Schema, samples: Option<&[usize]>) -> Vec<Chosen> {
+    let width = schema.format.len();
+    let sites = (0..schema.first_sample_column()).map(Chosen::Site);
+    // Thousands of samples are named, or left out.
+    let everyone: Vec<usize> = (0..schema.samples.len()).collect();
+    let samples = match samples {
+        Some(samples) => samples,
+        None if schema.has_blocks() => &[],
+        None => &everyone,
+    };
+    let calls = samples.iter().flat_map(|&sample| (0..width).map(move |field| (sample, field)));
+    let calls = calls.map(|(sample, field)| call_column(schema, sample, field));
+    sites.chain(calls).collect()
+}
+
+fn call_column(schema: &Schema, sample: usize, field: usize) -> Chosen {
+    match schema.has_blocks() {
+        true => Chosen::Call { sample, field },
+        false => Chosen::Site(schema.first_sample_column() + sample * schema.format.len() + field),
+    }
+}
+
+fn column_of(schema: &Schema, name: &str) -> Result<Chosen> {
     let all = schema.site_columns();
     if let Ok(place) = all.index_of(name) {
-        return Ok(place);
+        return Ok(Chosen::Site(place));
     }
     // By the names that bcftools uses.
     let info = name.strip_prefix("INFO/").unwrap_or(name);
     if let Some(at) = schema.info_index(info) {
-        return Ok(FIXED.len() + at);
+        return Ok(Chosen::Site(FIXED.len() + at));
     }
-    Err(Error::usage(format!("there is no column {name:?}")).help(
-        "_schema.json lists the columns: CHROM, POS, ID, REF, ALT, QUAL, FILTER, END, INFO_…",
-    ))
+    let call = (0..).zip(&schema.format).find_map(|(field, spec)| {
+        let sample = name.strip_suffix(spec.id.as_str())?.strip_suffix('_')?;
+        let sample = schema.samples.iter().position(|other| other == sample)?;
+        Some(call_column(schema, sample, field))
+    });
+    call.ok_or_else(|| {
+        Error::usage(format!("there is no column {name:?}")).help(
+            "_schema.json lists the columns: CHROM, POS, ID, REF, ALT, QUAL, FILTER, END, \
+             INFO_…, and those of a sample as in NA12878_GT",
+        )
+    })
 }
 
-/// Writes batches of rows to an output.
+/// Rows made ready for a kind of table, on any thread.
+pub enum Rows {
+    /// Lines.
+    Text(Vec<u8>),
+    /// Columns.
+    Batch(RecordBatch),
+}
+
+impl Rows {
+    /// Of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) for a column of an unknown type.
+    pub fn new(format: TableFormat, batch: RecordBatch) -> Result<Self> {
+        Ok(match format {
+            TableFormat::Tsv => Self::Text(rows_as_text(&batch, Style::Tabs)?),
+            TableFormat::Json => Self::Text(rows_as_text(&batch, Style::Json)?),
+            TableFormat::Arrow | TableFormat::Parquet => Self::Batch(batch),
+        })
+    }
+}
+
+/// Writes rows to an output.
 pub struct TableWriter {
     target: Target,
 }
 
 enum Target {
-    Text { out: Box<dyn Write + Send>, json: bool },
+    Text(Box<dyn Write + Send>),
     Arrow(StreamWriter<Box<dyn Write + Send>>),
     Parquet(ArrowWriter<Box<dyn Write + Send>>),
 }
@@ -155,9 +241,9 @@ impl TableWriter {
                         schema.fields().iter().map(|field| field.name().as_str()).collect();
                     writeln!(out, "{}", names.join("\t")).map_err(write_failed)?;
                 }
-                Target::Text { out, json: false }
+                Target::Text(out)
             }
-            TableFormat::Json => Target::Text { out, json: true },
+            TableFormat::Json => Target::Text(out),
             TableFormat::Arrow => {
                 Target::Arrow(StreamWriter::try_new(out, &schema).map_err(write_failed)?)
             }
@@ -177,14 +263,16 @@ impl TableWriter {
     /// # Errors
     ///
     /// When the output cannot be written to.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        match &mut self.target {
-            Target::Text { out, json } => {
-                let text = if *json { json_rows(batch)? } else { tsv_rows(batch)? };
-                out.write_all(text.as_bytes()).map_err(write_failed)
+    pub fn write(&mut self, rows: &Rows) -> Result<()> {
+        match (&mut self.target, rows) {
+            (Target::Text(out), Rows::Text(text)) => out.write_all(text).map_err(write_failed),
+            (Target::Arrow(writer), Rows::Batch(batch)) => {
+                writer.write(batch).map_err(write_failed)
             }
-            Target::Arrow(writer) => writer.write(batch).map_err(write_failed),
-            Target::Parquet(writer) => writer.write(batch).map_err(write_failed),
+            (Target::Parquet(writer), Rows::Batch(batch)) => {
+                writer.write(batch).map_err(write_failed)
+            }
+            _ => Err(Error::internal("rows of another kind of table")),
         }
     }
 
@@ -195,107 +283,9 @@ impl TableWriter {
     /// When the output cannot be written to.
     pub fn finish(self) -> Result<()> {
         match self.target {
-            Target::Text { mut out, .. } => out.flush().map_err(write_failed),
+            Target::Text(mut out) => out.flush().map_err(write_failed),
             Target::Arrow(mut writer) => writer.finish().map_err(write_failed),
             Target::Parquet(writer) => writer.close().map(|_| ()).map_err(write_failed),
         }
     }
-}
-
-fn json_rows(batch: &RecordBatch) -> Result<String> {
-    let mut text = String::new();
-    let schema = batch.schema();
-    let names: Vec<String> = schema
-        .fields()
-        .iter()
-        .map(|field| serde_json::Value::from(field.name().as_str()).to_string())
-        .collect();
-    for row in 0..batch.num_rows() {
-        text.push('{');
-        for (at, (name, column)) in names.iter().zip(batch.columns()).enumerate() {
-            if at > 0 {
-                text.push(',');
-            }
-            text.push_str(name);
-            text.push(':');
-            push_json(column, row, &mut text)?;
-        }
-        text.push_str("}\n");
-    }
-    Ok(text)
-}
-
-fn push_json(column: &ArrayRef, row: usize, text: &mut String) -> Result<()> {
-    if column.is_null(row) {
-        text.push_str("null");
-        return Ok(());
-    }
-    match column.data_type() {
-        DataType::Utf8 => {
-            let value = column.as_string::<i32>().value(row);
-            text.push_str(&serde_json::Value::from(value).to_string());
-        }
-        DataType::List(_) => {
-            let items = column.as_list::<i32>().value(row);
-            text.push('[');
-            for item in 0..items.len() {
-                if item > 0 {
-                    text.push(',');
-                }
-                push_json(&items, item, text)?;
-            }
-            text.push(']');
-        }
-        _ => push_scalar(column, row, text)?,
-    }
-    Ok(())
-}
-
-fn tsv_rows(batch: &RecordBatch) -> Result<String> {
-    let mut text = String::new();
-    for row in 0..batch.num_rows() {
-        for (at, column) in batch.columns().iter().enumerate() {
-            if at > 0 {
-                text.push('\t');
-            }
-            push_tsv(column, row, &mut text)?;
-        }
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn push_tsv(column: &ArrayRef, row: usize, text: &mut String) -> Result<()> {
-    if column.is_null(row) {
-        text.push('.');
-        return Ok(());
-    }
-    match column.data_type() {
-        DataType::Utf8 => text.push_str(column.as_string::<i32>().value(row)),
-        DataType::List(_) => {
-            let items = column.as_list::<i32>().value(row);
-            for item in 0..items.len() {
-                if item > 0 {
-                    text.push(',');
-                }
-                push_tsv(&items, item, text)?;
-            }
-        }
-        _ => push_scalar(column, row, text)?,
-    }
-    Ok(())
-}
-
-fn push_scalar(column: &ArrayRef, row: usize, text: &mut String) -> Result<()> {
-    use std::fmt::Write as _;
-    // Writing into a string cannot fail.
-    let _ = match column.data_type() {
-        DataType::Boolean => write!(text, "{}", column.as_boolean().value(row)),
-        DataType::Int32 => write!(text, "{}", column.as_primitive::<Int32Type>().value(row)),
-        DataType::Int64 => write!(text, "{}", column.as_primitive::<Int64Type>().value(row)),
-        DataType::Float32 => write!(text, "{}", column.as_primitive::<Float32Type>().value(row)),
-        DataType::Float64 => write!(text, "{}", column.as_primitive::<Float64Type>().value(row)),
-        other => return Err(Error::internal("a column of an unknown type").found(other)),
-    };
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Proving that a dataset holds what it should.
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use super::file::Footer;
 use super::index::{Layout, Spatial};
@@ -78,7 +77,7 @@ fn check_lines(dataset: &Dataset, details: &Details, threads: usize) -> Result<(
 ///
 /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where they are not the lines that were converted.
 pub(super) fn digest_of(loaded: &Loaded) -> Result<()> {
-    let mut digest = Sha256::new();
+    let mut digest = blake3::Hasher::new();
     let mut text = Vec::new();
     for row in 0..loaded.total_rows {
         loaded.push_line(row, &mut text)?;
@@ -98,8 +97,8 @@ pub(super) fn check_digest(loaded: &Loaded, found: [u8; 32]) -> Result<()> {
         return Ok(());
     }
     Err(Error::corrupt("a row group does not give back the lines that were converted")
-        .expected(Checksum::from_bytes(loaded.digest))
-        .found(Checksum::from_bytes(found))
+        .expected(format!("blake3 {}", blake3::Hash::from(loaded.digest)))
+        .found(format!("blake3 {}", blake3::Hash::from(found)))
         .help("restore the dataset from a copy, or convert the original again"))
 }
 

@@ -64,9 +64,8 @@ fn test_one_sample_and_one_column_fetch_little() {
     let one = used(&Needs { samples: vec![300], ..all.clone() });
     assert!(2 * one < whole, "{one} of {whole}");
     let site = Needs {
-        fixed: false,
+        fixed: Fields::none(),
         text: false,
-        end: false,
         info: Fields::Some(["DP".to_owned()].into()),
         format: Fields::none(),
         samples: Vec::new(),

@@ -2,25 +2,16 @@
 //!
 //! DuckDB, Polars and pyarrow come from PyPI; a test is skipped where they are missing.
 
-use std::process::Command;
-
 use super::*;
 
 /// Whether Python has DuckDB, Polars and pyarrow.
 fn engines() -> bool {
-    let import = "import duckdb, polars, pyarrow.dataset, pyarrow.fs";
-    let found = Command::new("python3").args(["-c", import]).output();
-    let found = found.is_ok_and(|output| output.status.success());
-    if !found {
-        corpus::skip("Python with duckdb, polars and pyarrow is not installed");
-    }
-    found
+    testkit::python::require(&["duckdb", "polars", "pyarrow.dataset", "pyarrow.fs"])
 }
 
 fn python(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new("python3").arg("-c").arg(program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let printed = testkit::python::run(["-c", program].iter().chain(arguments)).unwrap();
+    String::from_utf8(printed).unwrap()
 }
 
 /// Records of three contigs whose names no type but text fits all of.
@@ -176,7 +167,15 @@ fn test_engines_skip_row_groups_over_s3() {
 import sys, duckdb, polars as pl, pyarrow.dataset as ds, pyarrow.fs as fs
 endpoint, root, key, secret, engine, wide = sys.argv[1:]
 low, high = (0, 10**9) if wide == 'wide' else (1000000, 1010000)
-if engine == 'pyarrow':
+if engine == 'duckdb':
+    import duckdb_extension_httpfs
+    from pathlib import Path
+    extension = Path(duckdb_extension_httpfs.__file__).parent / f'extensions/v{duckdb.__version__}/httpfs.duckdb_extension'
+    duckdb.sql(f"LOAD '{extension}'")
+    duckdb.sql(f"CREATE SECRET (TYPE s3, KEY_ID '{key}', SECRET '{secret}', REGION 'us-east-1', ENDPOINT '{endpoint}', URL_STYLE 'path', USE_SSL false)")
+    found = duckdb.sql(f"SELECT POS, * FROM read_parquet('{root}/data/**/*.parquet', hive_partitioning=false) WHERE CHROM = 'chr1' AND POS BETWEEN {low} AND {high}")
+    positions = [row[0] for row in found.fetchall()]
+elif engine == 'pyarrow':
     files = fs.S3FileSystem(endpoint_override=endpoint, scheme='http', access_key=key, secret_key=secret, region='us-east-1')
     dataset = ds.dataset(root.removeprefix('s3://'), format='parquet', filesystem=files)
     where = (ds.field('CHROM') == 'chr1') & (ds.field('POS') >= low) & (ds.field('POS') <= high)
@@ -191,7 +190,12 @@ print(len(positions), sum(positions))
     let endpoint = server.endpoint();
     let endpoint = endpoint.trim_start_matches("http://");
     let body = String::from_utf8_lossy(&text);
-    for engine in ["pyarrow", "polars"] {
+    // DuckDB's S3 client is an extension, which a package of its own brings.
+    let with_duckdb = testkit::python::require(&["duckdb_extension_httpfs"]);
+    for engine in ["pyarrow", "polars", "duckdb"] {
+        if engine == "duckdb" && !with_duckdb {
+            continue;
+        }
         let ask = |wide: &str| {
             server.clear_log();
             let key = testkit::s3::ACCESS_KEY;
@@ -258,7 +262,7 @@ fn test_examples_of_the_readme_run_as_printed() {
     let store = Store::open(root.to_str().unwrap(), &Default::default()).unwrap();
     convert("tiny", text.as_bytes(), &store, &options()).unwrap();
     let run = |program: &str| {
-        let mut command = Command::new("python3");
+        let mut command = std::process::Command::new("python3");
         let output = command.arg("-c").arg(program).current_dir(&folder).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -274,9 +278,7 @@ fn test_examples_of_the_readme_run_as_printed() {
 /// `_schema.json` is as its JSON Schema says.
 #[test]
 fn test_schema_is_as_its_json_schema_says() {
-    let has = Command::new("python3").args(["-c", "import jsonschema"]).output();
-    if !has.is_ok_and(|output| output.status.success()) {
-        corpus::skip("Python with jsonschema is not installed");
+    if !testkit::python::require(&["jsonschema"]) {
         return;
     }
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/vcs.schema.schema.json");

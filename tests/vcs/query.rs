@@ -147,12 +147,22 @@ fn test_samples_are_those_of_bcftools() {
 
 #[test]
 fn test_tables_have_the_values_of_the_text() {
+    // Samples with columns of their own, and in blocks.
+    for samples in [2, 300] {
+        tables_have_the_values_of_the_text(samples);
+    }
+}
+
+fn tables_have_the_values_of_the_text(samples: usize) {
     let store = Store::in_memory();
-    let text = crate::engines::cohort(2, 300);
+    let text = crate::engines::cohort(samples, 300);
     convert("cohort", &text, &store, &options()).unwrap();
+    let last = format!("S{}", samples - 1);
     let ask = |format: TableFormat| {
         let reader = Reader::open(&store, At::Newest, &regions(&["X:1-20000"])).unwrap();
-        let columns = ["CHROM", "POS", "INFO_DP", "INFO/AF", "S1_GT"].map(str::to_owned).to_vec();
+        let names = [format!("{last}_GT"), format!("{last}_DP")];
+        let columns = ["CHROM", "POS", "INFO_DP", "INFO/AF"].map(str::to_owned).into_iter();
+        let columns = columns.chain(names).collect();
         let out = Shared::default();
         let query = Query { columns: Some(columns), threads: 2, ..Query::default() };
         queries::run(&reader, &query, Output::Table(format), Box::new(out.clone())).unwrap();
@@ -171,10 +181,11 @@ fn test_tables_have_the_values_of_the_text() {
     for ((fields, tsv), json) in wanted.iter().zip(tsv.lines()).zip(json.lines()) {
         let (depth, frequency) = fields[7].split_once(";AF=").unwrap();
         let depth = depth.strip_prefix("DP=").unwrap();
-        let genotype = fields[10].split(':').next().unwrap();
-        assert_eq!(tsv, format!("X\t{}\t{depth}\t{frequency}\t{genotype}", fields[1]));
+        let (genotype, reads) = fields.last().unwrap().split_once(':').unwrap();
+        assert_eq!(tsv, format!("X\t{}\t{depth}\t{frequency}\t{genotype}\t{reads}", fields[1]));
         let expected = format!(
-            "{{\"CHROM\":\"X\",\"POS\":{},\"INFO_DP\":{depth},\"INFO_AF\":[{frequency}],\"S1_GT\":\"{genotype}\"}}",
+            "{{\"CHROM\":\"X\",\"POS\":{},\"INFO_DP\":{depth},\"INFO_AF\":[{frequency}],\
+             \"{last}_GT\":\"{genotype}\",\"{last}_DP\":{reads}}}",
             fields[1]
         );
         assert_eq!(json, expected);

@@ -2,6 +2,7 @@
 
 mod bam_to_paf;
 mod demo;
+mod doctor;
 mod fastq_to_srf;
 mod maintain;
 mod paf_query;
@@ -17,6 +18,7 @@ mod vcs_to_vcf;
 
 pub(crate) use bam_to_paf::BamToPaf;
 pub(crate) use demo::Demo;
+pub(crate) use doctor::Doctor;
 pub(crate) use fastq_to_srf::FastqToSrf;
 pub(crate) use maintain::{Cp, Diff, Files, Gc, Log, Rollback, Verify};
 pub(crate) use paf_query::PafQuery;

@@ -19,7 +19,7 @@ use genomic_objects::vcs::write::{Summary as Written, WriteOptions, write};
 use serde_json::json;
 
 use crate::environment;
-use crate::options::{Messages, Stores, Threads};
+use crate::options::{Messages, Threads, WritableStores};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
@@ -107,7 +107,7 @@ pub(crate) struct VcfToVcs {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }
