@@ -118,7 +118,10 @@ impl<'a> Sections<'a> {
         let sorted = sorter.finish().at(|| "sorting the records")?;
         let reordered = moved.is_some();
         let origin = Origin::Sorted { sorted, source, keep_order: reordered };
-        Ok((Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved }, reordered))
+        Ok((
+            Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved },
+            reordered,
+        ))
     }
 
     /// How many lines lay before the one in front of them, and the number of the first, from 0.

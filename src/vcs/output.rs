@@ -61,7 +61,7 @@ impl TextWriter {
 }
 
 /// The header of a BCF of a dataset's variants, given the VCF header. BCF needs declarations: contigs
-/// that the header lacks are added, and the keys that the dataset has columns for.
+/// that the header lacks are added, filters that the index has, and keys that have columns.
 ///
 /// # Errors
 ///
@@ -70,6 +70,9 @@ pub fn bcf_header(reader: &Reader, text: &[u8]) -> Result<Header> {
     let mut header = Header::parse(text)?;
     for contig in reader.contigs().iter() {
         header.declare_contig(&contig.name)?;
+    }
+    for filter in reader.filters() {
+        header.declare_filter(filter)?;
     }
     let schema = reader.schema();
     for field in schema.info.iter().filter(|field| !field.declared) {

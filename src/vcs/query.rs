@@ -172,12 +172,7 @@ pub fn run(
     }
 }
 
-fn vcf(
-    reader: &Reader,
-    query: &Query,
-    as_bcf: bool,
-    mut out: TextWriter,
-) -> Result<QueryStats> {
+fn vcf(reader: &Reader, query: &Query, as_bcf: bool, mut out: TextWriter) -> Result<QueryStats> {
     let recounts = query.samples.is_some() && !query.keep_counts;
     let text = header(reader, query.samples.as_deref(), recounts)?;
     let bcf = if as_bcf { Some(bcf_header(reader, &text)?) } else { None };

@@ -301,7 +301,7 @@ fn attempt(
     if let Some((count, first)) = sections.moved() {
         writer.odd.count(odd::Kind::Order, count, writer.header_lines + 1 + first);
     }
-    if ending != "\n" {
+    if ending != "\n" || !schema.header.ends_with(b"\n") {
         let last = writer.header_lines + writer.summary.variants;
         writer.odd.count(odd::Kind::Ending, 1, last);
     }
@@ -309,12 +309,7 @@ fn attempt(
     Ok(Some((draft, summary, json)))
 }
 
-fn encode(
-    schema: &Schema,
-    kinds: &Kinds,
-    checker: &Checker,
-    section: Section,
-) -> Result<Encoded> {
+fn encode(schema: &Schema, kinds: &Kinds, checker: &Checker, section: Section) -> Result<Encoded> {
     let odd = checker.check(&section);
     let group = Group::encode(schema, &section)?;
     let Section { chrom, bytes, .. } = section;

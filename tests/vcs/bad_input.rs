@@ -22,8 +22,7 @@ fn check(name: &str, bytes: &[u8]) -> Result<Store> {
 
 /// The malformed files of the corpora, each with the name of its folder, in order of names.
 pub(crate) fn malformed_files(data: &Path) -> Vec<(&'static str, PathBuf)> {
-    let folders =
-        ["bcf", "gvcf", "vcf", "vcf/ebi-4.4", "vcf/hts-specs-4.2", "vcf/hts-specs-4.3"];
+    let folders = ["bcf", "gvcf", "vcf", "vcf/ebi-4.4", "vcf/hts-specs-4.2", "vcf/hts-specs-4.3"];
     let mut files = Vec::new();
     for folder in folders {
         let entries = std::fs::read_dir(data.join("malformed").join(folder)).unwrap();

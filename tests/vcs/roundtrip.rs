@@ -8,7 +8,7 @@ use genomic_objects::vcs::verify::verify;
 
 use super::*;
 
-pub(crate) fn text_of(path: &Path) -> Vec<u8> {
+fn text_of(path: &Path) -> Vec<u8> {
     let bytes = std::fs::read(path).unwrap();
     match bytes.starts_with(&[0x1f, 0x8b]) {
         true => testkit::oracle::gunzip(&bytes).unwrap(),

@@ -25,7 +25,8 @@ impl<'a> Structured<'a> {
         let mut found = Self { pairs: Vec::new(), is_whole: false };
         let mut rest = body;
         loop {
-            let Some(equals) = rest.find(['=', ',', '>', '"']).filter(|&at| rest[at..].starts_with('='))
+            let Some(equals) =
+                rest.find(['=', ',', '>', '"']).filter(|&at| rest[at..].starts_with('='))
             else {
                 return found;
             };
@@ -59,7 +60,6 @@ fn plain_end(value: &str) -> Option<usize> {
             b'>' if depth > 0 => depth -= 1,
             b'>' => return Some(at),
             b',' if depth == 0 => return Some(at),
-            b'"' => return None,
             _ => {}
         }
     }
@@ -102,9 +102,10 @@ pub(super) fn check(header: &[u8], odd: &mut Odd) {
         }
         if text.starts_with("#CHROM") {
             let mut names = text.split('\t').skip(8);
-            let is_right = names.next().is_none_or(|name| name == "FORMAT" && text.matches('\t').count() > 8)
-                && names.all(|name| !name.trim().is_empty())
-                && text.trim_end().len() == text.len();
+            let is_right =
+                names.next().is_none_or(|name| name == "FORMAT" && text.matches('\t').count() > 8)
+                    && names.all(|name| !name.trim().is_empty())
+                    && text.trim_end().len() == text.len();
             if !is_right {
                 add(Kind::ColumnNames);
             }
@@ -112,7 +113,10 @@ pub(super) fn check(header: &[u8], odd: &mut Odd) {
         }
         let line = text.strip_prefix("##").and_then(|line| line.split_once('='));
         match line {
-            Some((key, value)) if !key.is_empty() && !value.is_empty() => match value.strip_prefix('<') {
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => match value
+                .strip_prefix('<')
+            {
+                Some(">") => add(Kind::HeaderLine),
                 Some(body) if key != "pedigreeDB" => {
                     check_structured(key, &Structured::parse(body), version, &mut seen, &mut add);
                 }
@@ -149,10 +153,9 @@ fn check_structured(
     let is_field = matches!(class, "INFO" | "FORMAT");
     let is_declared = is_field || matches!(class, "FILTER" | "ALT" | "contig" | "META" | "SAMPLE");
     let needs_id = is_declared || (class == "PEDIGREE" && version.unwrap_or(3) >= 3);
-    let is_missing = |key: &str| line.get(key).is_none_or(str::is_empty);
-    let lacks = (needs_id && is_missing("ID"))
+    let is_missing = |key: &str| line.get(key).is_none();
+    let lacks = (needs_id && line.get("ID").is_none_or(str::is_empty))
         || (is_field && ["Number", "Type", "Description"].into_iter().any(is_missing))
-        || (class == "FILTER" && line.get("Description").is_none())
         || (class == "META" && ["Number", "Type", "Values"].into_iter().any(is_missing));
     if lacks && line.is_whole {
         add(Kind::HeaderKey);
@@ -172,10 +175,11 @@ fn check_structured(
     if !id.is_empty() && is_declared && !seen.insert((class.to_owned(), id.to_owned())) {
         add(Kind::DeclaredTwice);
     }
-    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let is_plain =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     let has_bad_name = match class {
         "contig" | "ALT" | "INFO" | "FORMAT" | "FILTER" => {
-            id.contains(|c: char| c.is_whitespace() || "<>\"".contains(c))
+            id.contains(|c: char| c.is_whitespace() || "<>".contains(c))
         }
         "SAMPLE" => !is_plain(id),
         "PEDIGREE" => line.pairs.iter().any(|(_, value, quoted)| !quoted && !is_plain(value)),
@@ -188,7 +192,8 @@ fn check_structured(
     let kind = line.get("Type").map(Type::parse);
     if is_field || matches!(class, "ALT" | "META") {
         let local = matches!(line.get("Number"), Some("P" | "LA" | "LR" | "LG" | "M"));
-        let is_flag_of_some = kind == Some(Some(Type::Flag)) && count != Some(Some(Count::Fixed(0)));
+        let is_flag_of_some =
+            kind == Some(Some(Type::Flag)) && count != Some(Some(Count::Fixed(0)));
         if count == Some(None) || (local && class != "FORMAT") || (is_field && is_flag_of_some) {
             add(Kind::Number);
         }
@@ -197,17 +202,21 @@ fn check_structured(
         }
     }
     if class == "ALT" {
-        let kind = id.split(':').next().unwrap_or_default();
-        let is_copies = kind.strip_prefix("CN").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-        let is_code = kind.len() == 1 && "RYSWKMBDHVN".contains(kind);
-        if !id.is_empty() && !is_copies && !is_code && !reserved::SYMBOLIC.contains(&kind) {
+        // Any name will do, but the kind before a colon is one of few.
+        let kind = id.split_once(':').map(|(kind, _)| kind);
+        if kind.is_some_and(|kind| !reserved::SYMBOLIC.contains(&kind)) {
             add(Kind::SymbolicKind);
         }
     }
     if let (true, Some(Some(count)), Some(Some(kind))) = (is_field, count, kind) {
         let list = if class == "INFO" { reserved::INFO } else { reserved::FORMAT };
-        let is_otherwise =
-            |field: &Reserved| field.id == id && !(field.count == count && field.types.contains(&kind));
+        // Depths of alleles are reserved from VCF 4.3 on.
+        let is_known = |field: &Reserved| version.unwrap_or(3) >= 3 || !field.id.starts_with("AD");
+        let is_otherwise = |field: &Reserved| {
+            field.id == id
+                && is_known(field)
+                && !(field.count == count && field.types.contains(&kind))
+        };
         if list.iter().any(is_otherwise) {
             add(Kind::Reserved);
         }
@@ -225,7 +234,9 @@ fn check_quotes(
         "Description" => !quoted,
         "Values" if class == "META" => !value.starts_with('['),
         // VCF 4.3 lets any value stand in quotes.
-        key => quoted && version.is_some_and(|minor| minor < 3) && class == "SAMPLE" && !is_text(key),
+        key => {
+            quoted && version.is_some_and(|minor| minor < 3) && class == "SAMPLE" && !is_text(key)
+        }
     };
     if line.pairs.iter().any(is_wrong) {
         add(Kind::Quotes);

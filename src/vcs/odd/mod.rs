@@ -73,7 +73,7 @@ kinds! {
     Reserved = "reserved field declared otherwise",
     /// one ID is declared twice
     DeclaredTwice = "declared twice",
-    /// `##ALT` declares a symbolic allele of a kind that is not reserved
+    /// `##ALT` declares a symbolic allele whose kind, before a colon, is not reserved
     SymbolicKind = "unreserved kind of symbolic allele",
     /// CHROM has white space or a character that names of contigs cannot have
     ChromCharacter = "forbidden character in CHROM",

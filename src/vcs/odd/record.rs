@@ -34,6 +34,7 @@ struct Rule {
     is_declared: bool,
     /// A count, which is not negative.
     is_count: bool,
+    is_cigar: bool,
 }
 
 /// Fields by key.
@@ -84,7 +85,8 @@ impl Checker {
             samples,
         };
         for line in String::from_utf8_lossy(header).lines() {
-            let Some((class, body)) = line.strip_prefix("##").and_then(|l| l.split_once("=<")) else {
+            let Some((class, body)) = line.strip_prefix("##").and_then(|l| l.split_once("=<"))
+            else {
                 continue;
             };
             let line = Structured::parse(body);
@@ -96,6 +98,7 @@ impl Checker {
                 count: line.get("Number").and_then(Count::parse).unwrap_or(Count::Any),
                 is_declared: true,
                 is_count: class == "INFO" && reserved::COUNTS.contains(&id),
+                is_cigar: class == "INFO" && id == "CIGAR",
             };
             match class {
                 "INFO" => checker.info.add(rule()),
@@ -116,6 +119,7 @@ impl Checker {
                     count: field.count,
                     is_declared: false,
                     is_count: reserved::COUNTS.contains(&field.id),
+                    is_cigar: field.id == "CIGAR",
                 });
             }
         }
@@ -166,20 +170,11 @@ struct Recent<'l> {
     end: i64,
     reference: &'l [u8],
     alt: &'l [u8],
-    /// Of symbolic alleles, what they mean is in INFO.
-    info: Option<&'l [u8]>,
 }
 
 impl<'l> Recent<'l> {
     fn says_the_same(&self, other: &Self) -> bool {
-        match (self.info, other.info) {
-            (None, None) => self.alleles().any(|one| other.alleles().any(|two| one == two)),
-            _ => {
-                self.position == other.position
-                    && (self.reference, self.alt, self.info)
-                        == (other.reference, other.alt, other.info)
-            }
-        }
+        self.alleles().any(|one| other.alleles().any(|two| one == two))
     }
 
     /// Each alternative with its position and bases, without what it shares with the reference.
@@ -203,6 +198,8 @@ impl<'l> Recent<'l> {
 struct Alleles {
     alts: usize,
     has_symbolic: bool,
+    /// A tandem repeat.
+    has_repeat: bool,
 }
 
 impl<'l> State<'_, 'l> {
@@ -246,13 +243,11 @@ impl<'l> State<'_, 'l> {
         }
         self.check_filter(filter);
         self.check_info(row, info, position, alleles);
-        self.check_duplicate(Recent {
-            position,
-            end: position.saturating_add(reference.len() as i64 - 1),
-            reference,
-            alt,
-            info: alleles.has_symbolic.then_some(info),
-        });
+        // What symbolic alleles mean is in INFO, and may well be the same twice.
+        if !alleles.has_symbolic {
+            let end = position.saturating_add(reference.len() as i64 - 1);
+            self.check_duplicate(Recent { position, end, reference, alt });
+        }
         match (field(), rest) {
             (Some(format), Some(cells)) => self.check_samples(format, cells, alleles.alts),
             (Some(_), None) => {}
@@ -266,9 +261,11 @@ impl<'l> State<'_, 'l> {
     fn check_chrom(&mut self, chrom: &[u8]) {
         let contigs = &self.checker.contigs;
         let is_declared = contigs.contains(chrom);
-        let is_forbidden = |&byte: &u8| !byte.is_ascii_graphic() || b"\\,\"'`()[]{}<>".contains(&byte);
+        let is_forbidden =
+            |&byte: &u8| !byte.is_ascii_graphic() || b"\\,\"'`()[]{}<>".contains(&byte);
         // Names such as HLA-A*01:01 are right once they are declared.
-        let is_risky = |byte: &u8| !is_declared && b"*:".contains(byte);
+        let minor = self.checker.minor_version;
+        let is_risky = |&byte: &u8| !is_declared && (byte == b'*' || (byte == b':' && minor < 4));
         if chrom.iter().any(|byte| is_forbidden(byte) || is_risky(byte)) && !is_assembly(chrom) {
             self.add(Kind::ChromCharacter, column::CHROM, chrom);
         }
@@ -285,8 +282,8 @@ impl<'l> State<'_, 'l> {
         let mut is_double = false;
         for (at, allele) in alt.split(|&byte| byte == b',').enumerate() {
             found.alts += 1;
-            let before = alt.split(|&byte| byte == b',').take(at.min(64));
-            is_double |= at > 0 && before.into_iter().any(|other| other == allele);
+            let mut before = alt.split(|&byte| byte == b',').take(at.min(64));
+            is_double |= allele.first() != Some(&b'<') && before.any(|other| other == allele);
             is_double |= allele.eq_ignore_ascii_case(reference);
             if !allele.is_empty() && allele.iter().all(|&byte| is_base(byte)) {
                 continue;
@@ -294,6 +291,7 @@ impl<'l> State<'_, 'l> {
             match symbol_of(allele) {
                 Some(symbol) => {
                     found.has_symbolic = true;
+                    found.has_repeat |= symbol == b"CNV:TR";
                     let family = symbol.split(|&byte| byte == b':').next().unwrap_or_default();
                     let known = &self.checker.symbolic;
                     if !known.contains(symbol) && !known.contains(family) {
@@ -329,14 +327,13 @@ impl<'l> State<'_, 'l> {
     fn check_info(&mut self, row: usize, info: &[u8], position: i64, alleles: Alleles) {
         if info == b"." {
             if alleles.has_symbolic {
-                self.check_structural(info);
+                self.check_structural(info, alleles);
             }
             return;
         }
         let checker = self.checker;
         let mut rules = std::mem::take(&mut self.info);
-        let mut is_malformed =
-            checker.minor_version < 3 && memchr::memchr(b' ', info).is_some();
+        let mut is_malformed = checker.minor_version < 3 && memchr::memchr(b' ', info).is_some();
         let mut undeclared: Vec<&[u8]> = Vec::new();
         let mut rest = Some(info);
         let mut at = 0..;
@@ -344,7 +341,8 @@ impl<'l> State<'_, 'l> {
             let end = memchr::memchr2(b'=', b';', text).unwrap_or(text.len());
             let (key, mut after) = text.split_at(end);
             let value = after.strip_prefix(b"=").map(|value| {
-                let (value, next) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
+                let (value, next) =
+                    value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
                 after = next;
                 value
             });
@@ -388,7 +386,7 @@ impl<'l> State<'_, 'l> {
             self.add(Kind::Info, column::INFO, info);
         }
         if alleles.has_symbolic {
-            self.check_structural(info);
+            self.check_structural(info, alleles);
         }
     }
 
@@ -400,12 +398,13 @@ impl<'l> State<'_, 'l> {
     }
 
     /// What VCF 4.4 asks of structural variants.
-    fn check_structural(&mut self, info: &[u8]) {
+    fn check_structural(&mut self, info: &[u8], alleles: Alleles) {
         if self.checker.minor_version < 4 {
             return;
         }
         let get = |key: &[u8]| {
-            info.split(|&byte| byte == b';').find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
+            info.split(|&byte| byte == b';')
+                .find_map(|entry| entry.strip_prefix(key)?.strip_prefix(b"="))
         };
         let items = |key: &[u8]| get(key).map(|value| value.split(|&byte| byte == b','));
         let length = |key: &[u8]| items(key).map(Iterator::count);
@@ -418,13 +417,18 @@ impl<'l> State<'_, 'l> {
         }
         if let Some(repeats) = items(b"RN") {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<usize>().ok();
-            let total = repeats.map(|text| number(text).unwrap_or(1)).fold(0, usize::saturating_add);
+            let total =
+                repeats.map(|text| number(text).unwrap_or(1)).fold(0, usize::saturating_add);
             let differs = |key: &[u8], times: usize| {
                 length(key).is_some_and(|length| length != total.saturating_mul(times))
             };
             is_odd |= differs(b"RUS", 1) || differs(b"RUL", 1) || differs(b"RUC", 1);
             is_odd |= differs(b"RB", 1) || differs(b"CIRB", 2) || differs(b"CIRUC", 2);
-            is_odd |= get(b"RUS").is_none() && get(b"RUL").is_none();
+        }
+        is_odd |= alleles.has_repeat && get(b"RUS").is_none() && get(b"RUL").is_none();
+        if let (Some(units), Some(lengths)) = (items(b"RUS"), items(b"RUL")) {
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
+            is_odd |= units.zip(lengths).any(|(unit, length)| number(length) != Some(unit.len()));
         }
         if is_odd {
             self.add(Kind::Structural, column::INFO, info);
@@ -498,6 +502,10 @@ impl<'l> State<'_, 'l> {
                 self.add(Kind::FormatDuplicate, column::FORMAT, key);
             }
         }
+        // An interval around a copy number stands beside it.
+        let has = |name: &[u8]| format.split(|&byte| byte == b':').any(|key| key == name);
+        is_malformed |=
+            memchr::memmem::find(format, b"CICN").is_some() && has(b"CICN") && !has(b"CN");
         if is_malformed {
             self.add(Kind::Format, column::FORMAT, format);
         }
@@ -551,8 +559,13 @@ impl<'l> State<'_, 'l> {
     fn check_genotype(&mut self, text: &[u8], alts: usize, column: u64) -> usize {
         // Two alleles below ten.
         if let &[a, b'/' | b'|', b] = text {
-            let is_allele = |byte: u8| byte == b'.' || (byte >= b'0' && usize::from(byte - b'0') <= alts);
-            if is_allele(a) && is_allele(b) && (a.is_ascii_digit() || a == b'.') && (b.is_ascii_digit() || b == b'.') {
+            let is_allele =
+                |byte: u8| byte == b'.' || (byte >= b'0' && usize::from(byte - b'0') <= alts);
+            if is_allele(a)
+                && is_allele(b)
+                && (a.is_ascii_digit() || a == b'.')
+                && (b.is_ascii_digit() || b == b'.')
+            {
                 return 2;
             }
         }
@@ -571,7 +584,8 @@ impl<'l> State<'_, 'l> {
             if allele == b"." {
                 continue;
             }
-            let number = std::str::from_utf8(allele).ok().and_then(|text| text.parse::<usize>().ok());
+            let number =
+                std::str::from_utf8(allele).ok().and_then(|text| text.parse::<usize>().ok());
             match number.filter(|_| allele[0].is_ascii_digit()) {
                 Some(number) => is_beyond |= number > alts,
                 None => is_odd = true,
@@ -596,6 +610,9 @@ impl<'l> State<'_, 'l> {
                 self.add(Kind::ValueMissing, column, &rule.key);
             }
             return;
+        }
+        if rule.is_cigar && !value.split(|&byte| byte == b',').all(is_cigar) {
+            self.add(Kind::ValueType, column, value);
         }
         let items = match rule.kind {
             Type::String | Type::Flag => match count {
@@ -639,6 +656,15 @@ fn has_odd_entries(list: &[u8], separator: u8) -> bool {
     let entries: Vec<&[u8]> = list.split(|&byte| byte == separator).collect();
     let mut distinct = HashSet::new();
     entries.iter().any(|entry| entry.is_empty() || !distinct.insert(entry))
+}
+
+/// Lengths, each with its operation.
+fn is_cigar(item: &[u8]) -> bool {
+    let is_operation = |byte: &u8| b"MIDNSHPX=".contains(byte);
+    let mut lengths = item.split(is_operation);
+    let ends = item.last().is_some_and(is_operation);
+    let is_length = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    item == b"." || (ends && lengths.all(is_length))
 }
 
 /// A contig of an assembly file, as in `<ctg1>`.

@@ -68,6 +68,5 @@ pub(super) const FORMAT: &[Reserved] = &[
 /// Counts of INFO that are never negative.
 pub(super) const COUNTS: &[&str] = &["AC", "AD", "ADF", "ADR", "AN", "DP", "MQ0", "NS"];
 
-/// What symbolic alleles may be.
-pub(super) const SYMBOLIC: &[&str] =
-    &["DEL", "INS", "DUP", "INV", "CNV", "BND", "NON_REF", "*", "X", "CTX", "CPX"];
+/// Kinds of symbolic alleles, in front of a colon.
+pub(super) const SYMBOLIC: &[&str] = &["DEL", "INS", "DUP", "INV", "CNV", "BND"];

@@ -399,8 +399,10 @@ impl Column {
 
 fn undeclared(what: &str, name: &[u8]) -> Error {
     let name = String::from_utf8_lossy(name);
-    Error::unsupported(format!("{what} {name} is not declared in the header, as BCF needs it to be"))
-        .help("-O vcf or vcf.gz keeps it; bcftools reheader adds declarations")
+    Error::unsupported(format!(
+        "{what} {name} is not declared in the header, as BCF needs it to be"
+    ))
+    .help("-O vcf or vcf.gz keeps it; bcftools reheader adds declarations")
 }
 
 /// The narrowest type of some integers.

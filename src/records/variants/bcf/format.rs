@@ -100,9 +100,7 @@ fn push_filters(header: &Header, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> 
             out.push(b';');
         }
         let name = usize::try_from(place).ok().and_then(|place| header.string(place));
-        out.extend_from_slice(
-            name.ok_or_else(|| unknown("FILTER", "filter", i64::from(place)))?,
-        );
+        out.extend_from_slice(name.ok_or_else(|| unknown("FILTER", "filter", i64::from(place)))?);
     }
     Ok(())
 }

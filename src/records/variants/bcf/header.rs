@@ -75,8 +75,9 @@ impl Dictionary {
         let at = place.map_or(self.names.len(), |place| place as usize);
         if at >= self.names.len() {
             if at > self.places.len() + SPARE_PLACES {
-                return Err(Error::input("a number of the dictionary is absurd")
-                    .found(format!("IDX={at}")));
+                return Err(
+                    Error::input("a number of the dictionary is absurd").found(format!("IDX={at}"))
+                );
             }
             self.names.resize(at + 1, None);
         }
@@ -136,7 +137,7 @@ impl Header {
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.starts_with(b"#CHROM\t") || line.starts_with(b"#CHROM ") {
-                let names = line.split(|&byte| byte == b'\t').skip(9);
+                let names = line.trim_ascii_end().split(|&byte| byte == b'\t').skip(9);
                 header.samples = names.map(<[u8]>::to_vec).collect();
                 header.add(PASS)?;
                 return Ok(header);
@@ -192,6 +193,15 @@ impl Header {
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn declare_contig(&mut self, name: &str) -> Result<()> {
         self.add(format!("##contig=<ID={name}>").as_bytes())
+    }
+
+    /// Declares a filter, unless it is declared.
+    ///
+    /// # Errors
+    ///
+    /// As [`declare_contig`](Self::declare_contig).
+    pub fn declare_filter(&mut self, name: &str) -> Result<()> {
+        self.add(format!("##FILTER=<ID={name},Description=\"Dummy\">").as_bytes())
     }
 
     /// Declares a field of INFO, unless it is declared.

@@ -199,8 +199,12 @@ fn text_of(header: &Header, batch: &Batch, name: &str) -> Result<Piece> {
 impl Frames {
     /// The next records; `None` at the end.
     fn next(&mut self) -> Result<Option<Batch>> {
-        let mut batch =
-            Batch { bytes: Vec::new(), parts: Vec::new(), first: self.records + 1, offset: self.offset };
+        let mut batch = Batch {
+            bytes: Vec::new(),
+            parts: Vec::new(),
+            first: self.records + 1,
+            offset: self.offset,
+        };
         while batch.bytes.len() < BATCH_BYTES {
             let more = self.read_record(&mut batch);
             let more = more

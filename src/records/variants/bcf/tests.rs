@@ -29,15 +29,24 @@ fn there_and_back(header: &Header, line: &[u8]) -> crate::error::Result<Vec<u8>>
 fn test_lines_come_back_as_bcftools_prints_them() {
     let header = Header::parse(HEADER).unwrap();
     for (line, expected) in [
-        ("1\t5\trs1;rs2\tA\tC,<DEL>\t29.5\tPASS\tDP=5;AF=0.5,0.25;DB;NAME=a,b\tGT:DP:GL:FT\t0/1:7:-1,-2,-300:ok\t1|.:.:.:longer", ""),
+        (
+            "1\t5\trs1;rs2\tA\tC,<DEL>\t29.5\tPASS\tDP=5;AF=0.5,0.25;DB;NAME=a,b\tGT:DP:GL:FT\t0/1:7:-1,-2,-300:ok\t1|.:.:.:longer",
+            "",
+        ),
         ("chr2\t0\t.\tA\t.\t.\t.\t.\t.\t.\t.", ""),
         ("1\t7\t.\tA\tC\t1e-10\tq10;PASS\tDP=-120;AF=nan,inf,-inf\tDP\t-121\t32768", ""),
-        ("1\t7\t.\tA\tC\t0.10\tq10\tDP=128;AF=1e-3\tGT:DP\t0/1\t10/2/.:5",
-         "1\t7\t.\tA\tC\t0.1\tq10\tDP=128;AF=0.001\tGT:DP\t0/1:.\t10/2/.:5"),
-        ("1\t7\t.\tA\tC\t0\t.\tDP=;DB=1;;NAME=\tGT:FT\t.\t:",
-         "1\t7\t.\tA\tC\t0\t.\tDP=.;DB=1;NAME\tGT:FT\t.:.\t.:"),
-        ("1\t7\t.\tA\tC\t0\t.\tEND=2147483647\tFT\tabc\tabcdefghijklmnopqrstuvwxyz\r",
-         "1\t7\t.\tA\tC\t0\t.\tEND=2147483647\tFT\tabc\tabcdefghijklmnopqrstuvwxyz"),
+        (
+            "1\t7\t.\tA\tC\t0.10\tq10\tDP=128;AF=1e-3\tGT:DP\t0/1\t10/2/.:5",
+            "1\t7\t.\tA\tC\t0.1\tq10\tDP=128;AF=0.001\tGT:DP\t0/1:.\t10/2/.:5",
+        ),
+        (
+            "1\t7\t.\tA\tC\t0\t.\tDP=;DB=1;;NAME=\tGT:FT\t.\t:",
+            "1\t7\t.\tA\tC\t0\t.\tDP=.;DB=1;NAME\tGT:FT\t.:.\t.:",
+        ),
+        (
+            "1\t7\t.\tA\tC\t0\t.\tEND=2147483647\tFT\tabc\tabcdefghijklmnopqrstuvwxyz\r",
+            "1\t7\t.\tA\tC\t0\t.\tEND=2147483647\tFT\tabc\tabcdefghijklmnopqrstuvwxyz",
+        ),
     ] {
         let text = there_and_back(&header, line.as_bytes()).unwrap();
         let expected = if expected.is_empty() { line } else { expected };
@@ -87,7 +96,8 @@ fn test_header_is_read_as_htslib_reads_it() {
 #CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n";
     assert_eq!(String::from_utf8(header.text()).unwrap(), expected);
     let bcf = String::from_utf8_lossy(&header.to_bcf()).into_owned();
-    for place in ["ID=1,IDX=0>", "ID=3,length=10,IDX=7>", "Type=Integer,IDX=1>", "passed\",IDX=0>"] {
+    for place in ["ID=1,IDX=0>", "ID=3,length=10,IDX=7>", "Type=Integer,IDX=1>", "passed\",IDX=0>"]
+    {
         assert!(bcf.contains(place), "{place}: {bcf}");
     }
     for bad in ["##contig=<ID=9,IDX=2000000000>", "##INFO=<ID=a,IDX=5>\n##INFO=<ID=b,IDX=5>"] {
@@ -132,7 +142,10 @@ fn test_records_come_in_order_from_any_number_of_threads() {
     for threads in [1, 3] {
         let cut = bytes[..bytes.len() - 5].to_vec();
         let error = read(cut, threads).unwrap_err().to_string();
-        assert!(error.contains("x.bcf: record 19999, byte") && error.contains("truncated"), "{error}");
+        assert!(
+            error.contains("x.bcf: record 19999, byte") && error.contains("truncated"),
+            "{error}"
+        );
     }
 }
 
