@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::batch::{Batch, Mate, Sparse, Texts};
+use super::ipc::{self, Columns, Message};
 use crate::codec::{self, Codec, Effort, Nature, names, quality, varint};
 use crate::error::{Error, Result};
 use crate::records::reads::Style;
@@ -15,13 +14,20 @@ use crate::records::reads::Style;
 const MAX_STREAM: usize = 1 << 31;
 
 /// The schema.
-pub(super) fn schema(styles: &[Style], metadata: &[(String, String)]) -> Arc<Schema> {
+pub(super) fn schema(
+    styles: &[Style],
+    has_numbers: bool,
+    metadata: &[(String, String)],
+) -> Arc<Schema> {
     let mut fields = vec![Field::new("read_ids", DataType::Binary, false)];
     for mate in 0..styles.len() {
         let suffix = if mate == 0 { "" } else { "_2" };
         for name in ["lengths", "bases", "other_bases", "qualities", "descriptions", "exact"] {
             fields.push(Field::new(format!("{name}{suffix}"), DataType::Binary, false));
         }
+    }
+    if has_numbers {
+        fields.push(Field::new("rows", DataType::Binary, false));
     }
     Arc::new(Schema::new(fields).with_metadata(metadata.iter().cloned().collect()))
 }
@@ -202,8 +208,8 @@ fn decode_bases(form: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// The columns of a batch.
-pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Result<RecordBatch> {
+/// The message of a batch.
+pub(super) fn message(batch: &Batch, effort: Effort) -> Message {
     let rows = batch.rows();
     let name_lengths = lengths_of(&batch.names.ends);
     let mut ids = Vec::new();
@@ -225,9 +231,19 @@ pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Re
         });
         columns.push(sparse(&mate.exact, effort));
     }
-    let array = |bytes: Vec<u8>| -> ArrayRef { Arc::new(BinaryArray::from_iter_values([bytes])) };
-    RecordBatch::try_new(schema.clone(), columns.into_iter().map(array).collect())
-        .map_err(|error: ArrowError| Error::internal("building Arrow columns").caused_by(error))
+    if !batch.numbers.is_empty() {
+        let numbers: Vec<u8> = batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        columns.push(stream(&numbers, Nature::Numbers(8), effort));
+    }
+    let mut of_message = Columns::default();
+    for column in columns {
+        of_message.node(1, 0);
+        of_message.buffer(Vec::new());
+        let ends = [0, column.len() as u32];
+        of_message.buffer(ends.into_iter().flat_map(u32::to_le_bytes).collect());
+        of_message.buffer(column);
+    }
+    ipc::message(1, &of_message, false)
 }
 
 /// Descriptions as names: a byte that says whether there is one, and the text.
@@ -280,25 +296,29 @@ fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
     Ok(Texts { bytes, ends })
 }
 
-/// The reads of a record batch.
-pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Result<Batch> {
+/// The reads of a batch.
+pub(super) fn batch(
+    buffers: &[&[u8]],
+    styles: &[Style],
+    has_numbers: bool,
+    rows: usize,
+) -> Result<Batch> {
     let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
-    if columns.num_columns() != 1 + MATE_COLUMNS * styles.len() || columns.num_rows() != 1 {
+    let count = 1 + MATE_COLUMNS * styles.len();
+    if buffers.len() != 3 * (count + usize::from(has_numbers)) {
         return Err(wrong());
     }
-    let column = |at: usize| {
-        let column = columns.column(at).as_binary_opt::<i32>();
-        column.filter(|column| column.is_valid(0)).map(|column| column.value(0)).ok_or_else(wrong)
-    };
+    // Before each column's bytes come the buffers of what is null and of offsets.
+    let column = |at: usize| buffers.get(3 * at + 2).copied().ok_or_else(wrong);
     let mut ids = column(0)?;
-    let count = varint::take_len(&mut ids, MAX_STREAM)?;
+    let said = varint::take_len(&mut ids, MAX_STREAM)?;
     let total = varint::take_len(&mut ids, MAX_STREAM)?;
-    if count != rows {
+    if said != rows {
         return Err(Error::corrupt("a batch has another number of reads than its index says"));
     }
     let (bytes, lengths) = names::decode(ids, rows, total)?;
-    let mut batch =
-        Batch { names: texts(bytes, &lengths)?, styles: styles.to_vec(), ..Batch::default() };
+    let names = texts(bytes, &lengths)?;
+    let mut batch = Batch { rows, names, styles: styles.to_vec(), ..Batch::default() };
     for (number, style) in styles.iter().enumerate() {
         let column = |at: usize| column(1 + number * MATE_COLUMNS + at);
         let lengths = read_numbers(column(0)?, rows)?;
@@ -306,9 +326,9 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
         let total = usize::try_from(total).ok().filter(|&total| total <= MAX_STREAM);
         let total = total.ok_or_else(|| Error::corrupt("a batch is too long"))?;
         let bases = decode_bases(column(1)?, column(2)?, total)?;
-        let (count, codec, coded) = open(column(3)?)?;
+        let (length, codec, coded) = open(column(3)?)?;
         let is_fasta = style.fasta;
-        if count != if is_fasta { 0 } else { total } {
+        if length != if is_fasta { 0 } else { total } {
             return Err(Error::corrupt("a batch has not one quality per base"));
         }
         let qualities = match is_fasta {
@@ -320,7 +340,16 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
             _ => batch.second_descriptions = read_sparse(column(4)?, rows)?,
         }
         let exact = read_sparse(column(5)?, rows)?;
-        batch.mates.push(Mate { bases: texts(bases, &lengths)?, qualities, exact });
+        let bases = texts(bases, &lengths)?;
+        batch.mates.push(Mate { bases, qualities, exact, scores: Vec::new() });
+    }
+    if has_numbers {
+        let numbers = unpack(column(count)?)?;
+        if numbers.len() != 8 * rows {
+            return Err(Error::corrupt("a batch has not one number per row"));
+        }
+        let (numbers, _) = numbers.as_chunks::<8>();
+        batch.numbers = numbers.iter().map(|&number| u64::from_le_bytes(number)).collect();
     }
     Ok(batch)
 }
