@@ -282,7 +282,14 @@ impl Batch {
         let mut scratch = [Vec::new(), Vec::new()];
         let bytes = self.mates[mate].bases.bytes.len() * 2 + self.names.bytes.len() * 2;
         out.reserve(bytes + self.descriptions.bytes.len() * 2 + self.rows() * 8);
-        (0..self.rows()).for_each(|row| self.push_text(row, mate, &mut scratch, out));
+        let mut exact = self.mates[mate].exact.iter().peekable();
+        let style = self.styles[mate];
+        for row in 0..self.rows() {
+            match exact.next_if(|(at, _)| *at as usize == row) {
+                Some((_, text)) => out.extend_from_slice(text),
+                None => style.push(&self.parts(row, mate, &mut scratch), out),
+            }
+        }
     }
 
     /// The digest of what [`push_file`](Self::push_file) writes: its CRC-32C, and its length modulo

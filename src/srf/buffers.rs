@@ -77,12 +77,9 @@ fn compressor(kind: Kind, effort: Effort) -> io::Result<Compressor<'static>> {
     Ok(compressor)
 }
 
-/// A coded buffer; empty for an empty one.
-pub(super) fn encode(data: &[u8], kind: Kind, effort: Effort) -> Result<Vec<u8>> {
-    if data.is_empty() {
-        return Ok(Vec::new());
-    }
-    let frame = COMPRESSORS
+/// A zstd frame of these bytes.
+pub(super) fn frame(data: &[u8], kind: Kind, effort: Effort) -> Result<Vec<u8>> {
+    COMPRESSORS
         .with_borrow_mut(|all| {
             let slot = &mut all[effort as usize * KINDS + kind as usize];
             let compressor = match slot {
@@ -91,7 +88,15 @@ pub(super) fn encode(data: &[u8], kind: Kind, effort: Effort) -> Result<Vec<u8>>
             };
             compressor.compress(data)
         })
-        .map_err(|error: io::Error| Error::internal("compressing a buffer").caused_by(error))?;
+        .map_err(|error: io::Error| Error::internal("compressing a buffer").caused_by(error))
+}
+
+/// A coded buffer; empty for an empty one.
+pub(super) fn encode(data: &[u8], kind: Kind, effort: Effort) -> Result<Vec<u8>> {
+    if data.is_empty() {
+        return Ok(Vec::new());
+    }
+    let frame = frame(data, kind, effort)?;
     let (length, bytes) = match frame.len() < data.len() {
         true => (data.len() as i64, frame.as_slice()),
         false => (-1, data),

@@ -66,6 +66,7 @@ impl Style {
     }
 
     /// Writes a record.
+    #[inline]
     pub fn push(&self, parts: &Parts<'_>, out: &mut Vec<u8>) {
         let end: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
         let push_header = |out: &mut Vec<u8>| {
@@ -90,6 +91,7 @@ impl Style {
         self.push_lines(parts.qualities, end, out);
     }
 
+    #[inline]
     fn push_lines(&self, line: &[u8], end: &[u8], out: &mut Vec<u8>) {
         if self.wrap == 0 || line.is_empty() {
             out.extend_from_slice(line);

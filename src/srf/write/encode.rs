@@ -145,7 +145,7 @@ impl<'a> Encoding<'a> {
             Layout::Plain => {
                 plain::message(batch, Shape { styles: self.styles, fixed, has_numbers }, self.effort)?
             }
-            Layout::Compact => compact::message(&batch, self.effort),
+            Layout::Compact => compact::message(batch, self.effort)?,
         };
         Ok(Encoded {
             sums: Sums::of(&message, self.layout == Layout::Plain),
