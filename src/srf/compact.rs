@@ -180,9 +180,7 @@ fn put_others(bases: &mut [u8], others: &[u8]) -> Result<()> {
 /// Bases as two bits each, four a byte from the lowest.
 fn pack(bases: &[u8]) -> Vec<u8> {
     let code = |base: u8| CODES[usize::from(base)] & 3;
-    let pack = |bases: &[u8]| {
-        bases.iter().rev().fold(0, |byte, &base| byte << 2 | code(base))
-    };
+    let pack = |bases: &[u8]| bases.iter().rev().fold(0, |byte, &base| byte << 2 | code(base));
     let (quads, rest) = bases.as_chunks::<4>();
     let mut codes: Vec<u8> = quads.iter().map(|quad| pack(quad)).collect();
     if !rest.is_empty() {
@@ -259,7 +257,8 @@ pub(super) fn message(mut batch: Batch, effort: Effort) -> Result<Message> {
         columns.push(sparse(&mate.exact, effort));
     }
     if !batch.numbers.is_empty() {
-        let numbers: Vec<u8> = batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let numbers: Vec<u8> =
+            batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         columns.push(stream(&numbers, Nature::Numbers(8), effort));
     }
     let mut of_message = Columns::default();

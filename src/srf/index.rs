@@ -43,9 +43,8 @@ impl Sums {
     pub(super) fn of(message: &Message, with_buffers: bool) -> Self {
         let body = message.bytes.get(message.head as usize..).unwrap_or_default();
         let sizes = message.buffers.iter().copied();
-        let sums = ipc::places(sizes).map(|place| {
-            (place.len() as u32, crc32c::crc32c(body.get(place).unwrap_or_default()))
-        });
+        let sums = ipc::places(sizes)
+            .map(|place| (place.len() as u32, crc32c::crc32c(body.get(place).unwrap_or_default())));
         Self {
             message: crc32c::crc32c(&message.bytes),
             buffers: if with_buffers { sums.collect() } else { Buffers::new() },
@@ -71,7 +70,11 @@ pub(super) fn push_columns(chunk: &[Buffers], object: &mut Vec<u8>) -> Page {
 }
 
 /// Reads such a page, for so many batches of so many buffers.
-pub(super) fn parse_columns(mut bytes: &[u8], batches: usize, count: usize) -> Result<Vec<Buffers>> {
+pub(super) fn parse_columns(
+    mut bytes: &[u8],
+    batches: usize,
+    count: usize,
+) -> Result<Vec<Buffers>> {
     let damaged = || Error::corrupt("a page of the index of columns is damaged");
     let rest = &mut bytes;
     let mut chunk = Vec::new();

@@ -119,11 +119,7 @@ impl Writer {
         self.texts(&all, Kind::Text)
     }
 
-    fn floats(
-        &mut self,
-        scores: &[Option<Quality>],
-        value: impl Fn(Quality) -> f32,
-    ) -> Result<()> {
+    fn floats(&mut self, scores: &[Option<Quality>], value: impl Fn(Quality) -> f32) -> Result<()> {
         let valid: Vec<bool> = scores.iter().map(Option::is_some).collect();
         self.column(&valid)?;
         let values = scores.iter().map(|score| score.map_or(0.0, &value));
@@ -175,7 +171,8 @@ pub(super) fn message(batch: Batch, shape: Shape<'_>, effort: Effort) -> Result<
     }
     if shape.has_numbers {
         to.column_without_nulls(rows)?;
-        let numbers: Vec<u8> = batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let numbers: Vec<u8> =
+            batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         to.buffer(&numbers, Kind::Numbers)?;
     }
     Ok(ipc::message(rows, &to.columns, true))

@@ -122,9 +122,9 @@ pub fn fields_of(format: Format, columns: &[Column]) -> Fields {
         Format::Nothing => Fields::LENGTHS,
         Format::Fastq => Fields::TEXT,
         Format::Fasta => Fields::NAMES.and(Fields::DESCRIPTIONS).and(Fields::BASES),
-        Format::Arrow | Format::Json | Format::Tsv => columns
-            .iter()
-            .fold(Fields::LENGTHS, |fields, column| fields.and(column.fields())),
+        Format::Arrow | Format::Json | Format::Tsv => {
+            columns.iter().fold(Fields::LENGTHS, |fields, column| fields.and(column.fields()))
+        }
     }
 }
 
@@ -241,7 +241,7 @@ impl Table {
             Column::Quality => {
                 json!(parts.qualities.iter().map(|q| q - 33).collect::<Vec<u8>>())
             }
-            Column::Length => json!(parts.bases.len()),
+            Column::Length => json!(found.batch.length(row, mate)),
             Column::AvgQuality => json!(quality.map(|quality| quality.average)),
             Column::ExpectedErrors => json!(quality.map(|quality| quality.expected_errors)),
         };
@@ -295,7 +295,7 @@ impl Table {
                         let phred = parts.qualities.iter().map(|q| Some((q - 33) as i8));
                         lists.append_value(phred.collect::<Vec<_>>());
                     }
-                    Column::Length => lengths.append_value(parts.bases.len() as i32),
+                    Column::Length => lengths.append_value(found.batch.length(row, mate) as i32),
                     Column::AvgQuality => {
                         let quality = found.batch.quality(row, mate);
                         floats.append_option(quality.map(|quality| quality.average));

@@ -5,8 +5,11 @@
 
 mod bad_input;
 mod bytes;
+mod columns;
 mod corruption;
 mod engines;
+mod generated;
+mod order;
 mod roundtrip;
 
 use std::sync::Arc;
@@ -16,7 +19,7 @@ use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::records::reads::{self, Framer};
 use genomic_objects::srf::manifest::{Layout, Order};
-use genomic_objects::srf::read::{Filter, QueryStats, Reader, Selection};
+use genomic_objects::srf::read::{Filter, Found, QueryStats, Reader, Selection};
 use genomic_objects::srf::write::{Summary, WriteOptions, write};
 use genomic_objects::store::{Input, Store};
 

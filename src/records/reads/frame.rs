@@ -114,6 +114,8 @@ pub struct Framer {
     name: Arc<str>,
     buffer: Vec<u8>,
     at_end: bool,
+    /// Why nothing more can be read; told once what was read is used up.
+    failure: Option<std::io::Error>,
     record: u64,
     line: u64,
     kind: Kind,
@@ -139,12 +141,13 @@ impl Framer {
             name: name.into(),
             buffer: Vec::new(),
             at_end: false,
+            failure: None,
             record: 0,
             line: 1,
             kind: Kind::Fastq,
             style: Style::default(),
         };
-        framer.grow()?;
+        framer.grow(0, 0)?;
         framer.kind = match framer.buffer.first() {
             Some(b'@') => Kind::Fastq,
             Some(b'>') => Kind::Fasta,
@@ -166,7 +169,7 @@ impl Framer {
         let first = loop {
             match framer.look(0).map_err(|error| framer.place(error, 0, 0))? {
                 Found::Frame(frame, _) => break frame,
-                Found::More => framer.grow()?,
+                Found::More => framer.grow(0, 0)?,
             }
         };
         framer.style = Style::of(&framer.buffer, &first, framer.kind);
@@ -220,7 +223,7 @@ impl Framer {
                 if self.at_end {
                     break;
                 }
-                self.grow()?;
+                self.grow(frames.len(), lines)?;
                 continue;
             }
             match self.look(at).map_err(|error| self.place(error, frames.len(), lines))? {
@@ -229,7 +232,7 @@ impl Framer {
                     lines += count;
                     frames.push(frame);
                 }
-                Found::More => self.grow()?,
+                Found::More => self.grow(frames.len(), lines)?,
             }
         }
         if frames.is_empty() {
@@ -255,7 +258,16 @@ impl Framer {
         error.at(format!("record {record}, from line {}", self.line + lines)).at(&self.name)
     }
 
-    fn grow(&mut self) -> Result<()> {
+    /// Reads more; `records` and `lines` of the buffer are framed already.
+    fn grow(&mut self, records: usize, lines: u64) -> Result<()> {
+        if let Some(failure) = self.failure.take() {
+            let (record, line) = (self.record + records as u64, self.line + lines);
+            return Err(Error::input("the file cannot be read to its end")
+                .caused_by(failure)
+                .help("it may be cut short or damaged: get a whole copy")
+                .at(format!("after record {record}, in the record from line {line}"))
+                .at(&self.name));
+        }
         let length = self.buffer.len();
         if length > MAX_RECORD + STEP {
             return Err(Error::unsupported("a record is longer than 1 GiB").at(&self.name));
@@ -272,16 +284,16 @@ impl Framer {
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(Error::input("the file cannot be read to its end")
-                        .caused_by(error)
-                        .help("it may be cut short or damaged: get a whole copy")
-                        .at(format!("after record {}", self.record))
-                        .at(&self.name));
+                    self.failure = Some(error);
+                    break;
                 }
             }
         }
         self.buffer.truncate(filled);
-        Ok(())
+        match self.failure {
+            Some(_) if filled == length => self.grow(records, lines),
+            _ => Ok(()),
+        }
     }
 
     /// Frames the record that begins at `start`.

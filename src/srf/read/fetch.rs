@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::plan::Plan;
 use super::Layout;
+use super::plan::Plan;
 use crate::error::{Context, Error, Result};
 use crate::pipeline::ordered_by_weight;
 use crate::srf::batch::{Batch, Fields};
@@ -127,7 +127,8 @@ pub(super) fn fetch<T: Send>(
                 while bytes < GROUP_BYTES && requests.len() < GROUP_RANGES {
                     let Some(task) = rest.next() else { break };
                     bytes += task.bytes();
-                    let range = |piece: &Piece| RangeRequest::new(task.chunk(), piece.range.clone());
+                    let range =
+                        |piece: &Piece| RangeRequest::new(task.chunk(), piece.range.clone());
                     requests.extend(task.pieces.iter().map(range));
                     group.push(task);
                 }
@@ -200,11 +201,7 @@ fn decode(
 }
 
 /// The buffers that were fetched, checked; the others are empty.
-fn partial<'a>(
-    task: &Task,
-    buffers: &[(u32, u32)],
-    pieces: &'a [Bytes],
-) -> Result<Vec<&'a [u8]>> {
+fn partial<'a>(task: &Task, buffers: &[(u32, u32)], pieces: &'a [Bytes]) -> Result<Vec<&'a [u8]>> {
     let cut = || Error::corrupt("buffers of a batch are not where the index says");
     let places: Vec<Range<usize>> = ipc::places(buffers.iter().map(|(size, _)| *size)).collect();
     let mut found: Vec<&[u8]> = vec![&[]; buffers.len()];

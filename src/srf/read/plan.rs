@@ -11,10 +11,10 @@ use super::{Filter, Selection};
 use crate::dataset::{Checksum, ObjectRef};
 use crate::error::{Context, Error, Result};
 use crate::srf::batch::Fields;
+use crate::srf::ids;
 use crate::srf::index::{self, Buffers, ChunkRef, Extremes};
 use crate::srf::manifest::{self, Details, Layout, Order, Page, View};
 use crate::srf::plain::Shape;
-use crate::srf::ids;
 use crate::store::{Pending, RangeRequest, Store};
 
 /// What to fetch.
@@ -163,8 +163,11 @@ fn plan_view(
         let bytes = checked(bytes, &wanted.page).at(place)?;
         let chunk = ChunkRef::parse(&bytes, mates).at(place)?;
         crate::store::validate_key(&chunk.path)?;
-        let shape =
-            Shape { styles: &details.styles, fixed: chunk.fixed, has_numbers: order != Order::None };
+        let shape = Shape {
+            styles: &details.styles,
+            fixed: chunk.fixed,
+            has_numbers: order != Order::None,
+        };
         let columns = match (columns, &wanted.columns, column_pages.next()) {
             (Some(object), Some((page, _)), Some(bytes)) => {
                 let parse = |bytes: Bytes| {
@@ -293,12 +296,7 @@ struct ComingExtremes {
 }
 
 impl ComingExtremes {
-    fn start(
-        store: &Store,
-        objects: &[ObjectRef],
-        filter: &Filter,
-        order: Order,
-    ) -> Result<Self> {
+    fn start(store: &Store, objects: &[ObjectRef], filter: &Filter, order: Order) -> Result<Self> {
         let mut coming = Vec::new();
         for (is_needed, kind) in [
             (filter.by_quality(), manifest::QUALITY_KIND),

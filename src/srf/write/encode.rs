@@ -142,9 +142,11 @@ impl<'a> Encoding<'a> {
             false => order::rows_of(&batch, self.order),
         };
         let message = match self.layout {
-            Layout::Plain => {
-                plain::message(batch, Shape { styles: self.styles, fixed, has_numbers }, self.effort)?
-            }
+            Layout::Plain => plain::message(
+                batch,
+                Shape { styles: self.styles, fixed, has_numbers },
+                self.effort,
+            )?,
             Layout::Compact => compact::message(batch, self.effort)?,
         };
         Ok(Encoded {

@@ -206,8 +206,7 @@ impl<'a> Writer<'a> {
         progress: &'a Arc<Progress>,
     ) -> Result<Self> {
         let styles = source.styles.clone();
-        let uploader =
-            Uploader::new(store.clone(), UPLOADS_IN_FLIGHT).count_into(progress.clone());
+        let uploader = Uploader::new(store.clone(), UPLOADS_IN_FLIGHT).count_into(progress.clone());
         let outlet =
             Outlet { transaction, uploader, is_dry: options.dry_run, objects: 0, bytes: 0 };
         Ok(Self {

@@ -70,7 +70,8 @@ fn push_row(batch: &Batch, row: usize, out: &mut Vec<u8>) {
     push_text(batch.names.get(row), out);
     let description = batch.has_description[row].then(|| batch.descriptions.get(row));
     push_option(description, out);
-    let second = at(&batch.second_descriptions).map(|at| batch.second_descriptions[at].1.as_slice());
+    let second =
+        at(&batch.second_descriptions).map(|at| batch.second_descriptions[at].1.as_slice());
     push_option(second, out);
     for (number, mate) in batch.mates.iter().enumerate() {
         push_text(mate.bases.get(row), out);
