@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, Schema};
 use super::batch::{Batch, Mate, Sparse, Texts};
 use super::buffers::{self, Kind};
 use super::ipc::{self, Columns, Message};
+use super::plain::Shape;
 use crate::codec::{self, Codec, Effort, Nature, names, quality, varint};
 use crate::error::{Error, Result};
 use crate::records::reads::Style;
@@ -325,10 +326,10 @@ fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
 /// The reads of a batch.
 pub(super) fn batch(
     buffers: &[&[u8]],
-    styles: &[Style],
-    has_numbers: bool,
+    shape: Shape<'_>,
     rows: usize,
 ) -> Result<Batch> {
+    let Shape { styles, has_numbers, .. } = shape;
     let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
     let count = 1 + MATE_COLUMNS * styles.len();
     if buffers.len() != 3 * (count + usize::from(has_numbers)) {

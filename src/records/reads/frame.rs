@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 
 /// Bytes asked of the reader at a time.
 const STEP: usize = 512 << 10;
+/// Most bytes to make room for before there is a need.
+const MAX_RESERVED: usize = 2 << 20;
 /// The longest record, in bytes.
 const MAX_RECORD: usize = 1 << 30;
 
@@ -215,6 +217,8 @@ impl Framer {
     }
 
     fn take(&mut self, max_records: usize, max_bytes: usize, of: usize) -> Result<Option<Framed>> {
+        // At once, as growing step by step would move what is there again and again.
+        self.buffer.reserve(max_bytes.min(MAX_RESERVED) + STEP);
         let (mut frames, mut at, mut lines) = (Vec::<Frame>::new(), 0_usize, 0_u64);
         while frames.len() < max_records
             && (frames.is_empty() || at < max_bytes || !frames.len().is_multiple_of(of))

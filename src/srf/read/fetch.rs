@@ -74,6 +74,12 @@ impl Task {
         &self.chunk.path
     }
 
+    /// The columns of its chunk.
+    pub(super) fn shape<'a>(&self, details: &'a Details, order: Order) -> Shape<'a> {
+        let has_numbers = order != Order::None;
+        Shape { styles: &details.styles, fixed: self.chunk.fixed, has_numbers }
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.entry().rows as usize
     }
@@ -181,8 +187,7 @@ fn decode(
     pieces: &[Bytes],
 ) -> Result<Batch> {
     let entry = task.entry();
-    let has_numbers = order != Order::None;
-    let shape = Shape { styles: &details.styles, fixed: task.chunk.fixed, has_numbers };
+    let shape = task.shape(details, order);
     let buffers = match &task.columns {
         Some(columns) => {
             let buffers = columns.get(task.batch).map(Vec::as_slice).unwrap_or_default();
@@ -196,7 +201,7 @@ fn decode(
     };
     match details.layout {
         Layout::Plain => plain::batch(&buffers, task.rows(), shape, fields),
-        Layout::Compact => compact::batch(&buffers, &details.styles, has_numbers, task.rows()),
+        Layout::Compact => compact::batch(&buffers, shape, task.rows()),
     }
 }
 

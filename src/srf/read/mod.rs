@@ -8,6 +8,8 @@ mod export;
 mod fetch;
 mod filter;
 mod plan;
+#[cfg(test)]
+mod scale;
 
 use std::collections::HashSet;
 

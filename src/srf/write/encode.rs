@@ -18,6 +18,9 @@ use crate::srf::plain::{self, Shape};
 use crate::srf::quality::Quality;
 use crate::srf::{compact, ids};
 
+/// Bases below which a batch is small.
+const SMALL: u64 = 128 << 10;
+
 /// One batch, encoded, with what was counted of it.
 pub(super) struct Encoded {
     pub(super) message: Message,
@@ -135,6 +138,11 @@ impl<'a> Encoding<'a> {
             batch.mates[mate].scores = scores;
         }
         let bases = batch.mates.iter().map(|mate| mate.bases.bytes.len() as u64).sum();
+        // Little text takes no time, and is small only if it is coded as well as it can be.
+        let effort = match self.effort {
+            Effort::Default if bases < SMALL => Effort::Archive,
+            effort => effort,
+        };
         let kept_as_text = batch.mates.iter().map(|mate| mate.exact.len() as u64).sum();
         let has_numbers = !batch.numbers.is_empty();
         let rows_to_order = match has_numbers {
@@ -145,9 +153,9 @@ impl<'a> Encoding<'a> {
             Layout::Plain => plain::message(
                 batch,
                 Shape { styles: self.styles, fixed, has_numbers },
-                self.effort,
+                effort,
             )?,
-            Layout::Compact => compact::message(batch, self.effort)?,
+            Layout::Compact => compact::message(batch, effort)?,
         };
         Ok(Encoded {
             sums: Sums::of(&message, self.layout == Layout::Plain),
