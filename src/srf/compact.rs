@@ -324,11 +324,7 @@ fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
 }
 
 /// The reads of a batch.
-pub(super) fn batch(
-    buffers: &[&[u8]],
-    shape: Shape<'_>,
-    rows: usize,
-) -> Result<Batch> {
+pub(super) fn batch(buffers: &[&[u8]], shape: Shape<'_>, rows: usize) -> Result<Batch> {
     let Shape { styles, has_numbers, .. } = shape;
     let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
     let count = 1 + MATE_COLUMNS * styles.len();

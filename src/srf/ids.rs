@@ -32,7 +32,7 @@ pub(super) fn hash(name: &[u8]) -> u64 {
 
 /// The page of a hash among so many, which are a power of two.
 pub(super) fn page_of(hash: u64, pages: usize) -> usize {
-    (u128::from(hash) * pages as u128 >> 64) as usize
+    ((u128::from(hash) * pages as u128) >> 64) as usize
 }
 
 /// Gathers names.

@@ -9,6 +9,7 @@ mod columns;
 mod corruption;
 mod engines;
 mod generated;
+mod inputs;
 mod order;
 mod roundtrip;
 

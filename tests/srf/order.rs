@@ -61,7 +61,7 @@ fn test_ordered_view_answers_alike_and_skips_batches() {
             reads.sort_by_key(|read| read.0);
             assert!(reads == expected && !reads.is_empty());
             // What the view does not help is answered from the reads in their own order.
-            assert_eq!(export(&store, false).unwrap(), [text.clone()]);
+            assert!(export(&store, false).unwrap() == std::slice::from_ref(&text));
             let numbers = Selection::Numbers(std::iter::once(1234..1240).collect());
             let (names, stats) = query(&store, numbers, quality).unwrap();
             assert!(names.len() <= 6 && stats.order == Order::None);

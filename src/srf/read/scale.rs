@@ -8,8 +8,8 @@ use super::plan::Plan;
 use super::{Filter, Reader, Selection};
 use crate::codec::Effort;
 use crate::dataset::{
-    At, Checksum, ChunkEntry, Counts, Dataset, Draft, InputInfo, ObjectRef, Operation,
-    Transaction, TransactionId,
+    At, Checksum, ChunkEntry, Counts, Dataset, Draft, InputInfo, ObjectRef, Operation, Transaction,
+    TransactionId,
 };
 use crate::pipeline::Progress;
 use crate::records::reads::Framer;
@@ -130,12 +130,8 @@ fn fill(store: &Store) {
     }
     view.batch_count = CHUNKS * BATCHES;
     view.chunk_count = CHUNKS;
-    let details = Details {
-        total_reads: CHUNKS * BATCHES * READS,
-        input_order: view,
-        read_ids,
-        ..details
-    };
+    let details =
+        Details { total_reads: CHUNKS * BATCHES * READS, input_order: view, read_ids, ..details };
     let draft = Draft {
         format: manifest::FORMAT.to_owned(),
         version: manifest::VERSION.to_owned(),

@@ -150,11 +150,9 @@ impl<'a> Encoding<'a> {
             false => order::rows_of(&batch, self.order),
         };
         let message = match self.layout {
-            Layout::Plain => plain::message(
-                batch,
-                Shape { styles: self.styles, fixed, has_numbers },
-                effort,
-            )?,
+            Layout::Plain => {
+                plain::message(batch, Shape { styles: self.styles, fixed, has_numbers }, effort)?
+            }
             Layout::Compact => compact::message(batch, effort)?,
         };
         Ok(Encoded {
