@@ -34,6 +34,7 @@ pub mod codec;
 pub mod dataset;
 pub mod error;
 pub mod genome;
+pub mod hail;
 pub mod paf;
 pub mod pipeline;
 pub mod records;
