@@ -35,6 +35,7 @@ pub mod dataset;
 pub mod error;
 pub mod genome;
 pub mod hail;
+pub mod hive;
 pub mod paf;
 pub mod pipeline;
 pub mod records;

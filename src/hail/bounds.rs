@@ -101,39 +101,29 @@ impl Ranges {
         Self { bounds, named, ascend }
     }
 
-    /// Whether partition `at` can have rows of `contig` from `first` to `last`, 1-based.
-    pub(super) fn can_have(&self, at: usize, contig: &str, first: i32, last: i32) -> bool {
-        let Some(bounds) = self.bounds.get(at) else { return false };
+    /// The positions that rows of `contig` in partition `at` can have; `None` if it has none.
+    pub(super) fn reach(&self, at: usize, contig: &str) -> Option<(i32, i32)> {
+        let bounds = self.bounds.get(at)?;
         if !self.ascend {
-            return true;
+            return Some((i32::MIN, i32::MAX));
         }
         let (start, end) = (bounds.start.as_ref(), bounds.end.as_ref());
         let from = start.filter(|(name, _)| name == contig).map(|(_, position)| *position);
         let to = end.filter(|(name, _)| name == contig).map(|(_, position)| *position);
-        let starts_before_end = from.is_none_or(|from| last >= from);
-        let ends_after_start = to.is_none_or(|to| first <= to);
-        match (from, to) {
-            (None, None) => {
-                let spans = start.is_none() || end.is_none() || bounds.contig().is_none();
-                spans && !self.is_named_elsewhere(contig, at)
+        if from.is_none() && to.is_none() {
+            // Inside, between two contigs that bounds name, or beyond an open end.
+            let is_inside = bounds.contig().is_none();
+            let is_elsewhere = match self.named.get(contig) {
+                None => false,
+                Some(&(first, last)) => {
+                    !(start.is_none() && at <= first || end.is_none() && at >= last)
+                }
+            };
+            if !is_inside || is_elsewhere {
+                return None;
             }
-            _ => starts_before_end && ends_after_start,
         }
-    }
-
-    /// Whether bounds of partitions other than `at` are those of a contig, so that no row of it can
-    /// be inside the bounds of `at`.
-    fn is_named_elsewhere(&self, contig: &str, at: usize) -> bool {
-        let Some(&(first, last)) = self.named.get(contig) else { return false };
-        // An open end may be where a contig goes on that the neighbour's bounds name.
-        let touches = |open: bool, neighbour: usize| open && neighbour == at;
-        let bounds = self.bounds.get(at);
-        let opens_down = bounds.is_some_and(|bounds| bounds.start.is_none());
-        let opens_up = bounds.is_some_and(|bounds| bounds.end.is_none());
-        !(touches(opens_up, last)
-            || touches(opens_down, first)
-            || (opens_down && at <= first)
-            || (opens_up && at >= last))
+        Some((from.unwrap_or(i32::MIN), to.unwrap_or(i32::MAX)))
     }
 }
 
@@ -152,7 +142,10 @@ mod tests {
     }
 
     fn hits(ranges: &Ranges, contig: &str, first: i32, last: i32) -> Vec<usize> {
-        (0..ranges.bounds.len()).filter(|&at| ranges.can_have(at, contig, first, last)).collect()
+        let overlaps = |&at: &usize| {
+            ranges.reach(at, contig).is_some_and(|(from, to)| first <= to && from <= last)
+        };
+        (0..ranges.bounds.len()).filter(overlaps).collect()
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub struct PartitionReader {
     width: u64,
     scratch: Scratch,
     limits: BatchLimits,
+    last_bytes: u64,
     /// Rows that it should have, and those read.
     expected: u64,
     read: u64,
@@ -97,6 +98,7 @@ impl PartitionReader {
             schema: Arc::new(Schema::new(kept)),
             scratch: Scratch::default(),
             limits: BatchLimits { bytes: limits.bytes.min(MAX_BATCH), ..limits },
+            last_bytes: 0,
             expected: rows,
             read: 0,
             done: false,
@@ -106,6 +108,18 @@ impl PartitionReader {
     pub(super) fn named(mut self, place: String) -> Self {
         self.place = place;
         self
+    }
+
+    /// The same reader, with batches of other sizes.
+    #[must_use]
+    pub fn with_limits(mut self, limits: BatchLimits) -> Self {
+        self.limits = BatchLimits { bytes: limits.bytes.min(MAX_BATCH), ..limits };
+        self
+    }
+
+    /// Bytes of the values of the batch that came last, as [`BatchLimits`] counts them.
+    pub fn batch_bytes(&self) -> u64 {
+        self.last_bytes
     }
 
     /// The columns of its batches.
@@ -138,6 +152,7 @@ impl PartitionReader {
                 break;
             }
         }
+        self.last_bytes = self.scratch.bytes();
         self.scratch.clear();
         if rows == 0 {
             return Ok(None);

@@ -166,8 +166,16 @@ impl Table {
 
     /// The partitions that can have rows of `contig` from `first` to `last`, 1-based.
     pub fn overlapping(&self, contig: &str, first: i32, last: i32) -> Vec<usize> {
-        let all = 0..self.rows.parts.len();
-        all.filter(|&at| self.ranges.can_have(at, contig, first, last)).collect()
+        let overlaps = |&at: &usize| {
+            self.reach(at, contig).is_some_and(|(from, to)| first <= to && from <= last)
+        };
+        (0..self.rows.parts.len()).filter(overlaps).collect()
+    }
+
+    /// The positions that rows of `contig` in a partition can have, by its bounds; `None` if it has
+    /// no such rows.
+    pub fn reach(&self, partition: usize, contig: &str) -> Option<(i32, i32)> {
+        self.ranges.reach(partition, contig)
     }
 
     /// The sizes of the files of all partitions, in bytes.
