@@ -20,8 +20,9 @@ use super::source::{Sink, Source, Task};
 use crate::dataset::At;
 use crate::error::{Context, Error, Result};
 use crate::store::Store;
+use crate::vcs::needs::Needs;
 use crate::vcs::places::Places;
-use crate::vcs::read::{Needs, Reader};
+use crate::vcs::read::Reader;
 use crate::vcs::schema::{FIXED, ORDINAL, Schema};
 use crate::vcs::table;
 

@@ -2,7 +2,8 @@
 
 use super::column::View;
 use super::genotype::PlaneView;
-use super::read::{Loaded, Needs};
+use super::needs::Needs;
+use super::read::Loaded;
 use super::schema::{FIXED, FieldSpec, Schema};
 use crate::error::{Error, Result};
 
