@@ -34,6 +34,8 @@ pub mod codec;
 pub mod dataset;
 pub mod error;
 pub mod genome;
+pub mod hail;
+pub mod hive;
 pub mod paf;
 pub mod pipeline;
 mod posix;

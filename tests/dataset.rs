@@ -21,7 +21,7 @@ use genomic_objects::{
     error::{ErrorKind, Result},
     store::{Store, StoreOptions},
 };
-use support::{disk_store, on_every_store, s3_store};
+use support::{disk_store, on_every_store, s3_options, s3_store};
 use testkit::{http, python, s3, server::Fault};
 
 const NOW: &str = "2026-01-15T10:30:00Z";
@@ -201,6 +201,20 @@ fn test_commit_that_cannot_be_settled_says_so_and_keeps_its_objects() {
     let error = commit(&store, Operation::Create, 3).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
     assert_eq!(keys(&store).len(), 2);
+}
+
+#[test]
+fn test_server_that_ignores_conditions_is_for_a_single_writer_who_says_so() {
+    let server = s3::Server::start().unwrap();
+    server.ignore_conditions();
+    let store = s3_store(&server, "x.paf");
+    let error = Transaction::begin(&store, None, id()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("--single-writer"), "{error}");
+    assert_eq!(keys(&store), [""; 0]);
+    let options = StoreOptions { single_writer: true, ..s3_options(&server) };
+    let store = Store::open(&format!("s3://{}/x.paf", s3::BUCKET), &options).unwrap();
+    assert_eq!(reads(&commit(&store, Operation::Create, 5).unwrap()), 5);
 }
 
 #[test]

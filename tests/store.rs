@@ -7,17 +7,21 @@ use std::{
     io::Read,
     sync::{Arc, Barrier},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use genomic_objects::{
+    dataset::{Transaction, TransactionId},
     error::ErrorKind,
     pipeline::Progress,
-    store::{Coalesce, Creation, Lookup, RangeRequest, Store, StoreOptions, Uploader, open_input},
+    store::{
+        Coalesce, Creation, Credentials, Lookup, RangeRequest, Store, StoreOptions, Uploader,
+        doctor, open_input,
+    },
 };
 use support::{disk_store, on_every_store, s3_options, s3_store};
-use testkit::{http, s3, server::Fault};
+use testkit::{http, rclone, s3, server::Fault};
 
 fn bytes(length: usize) -> Bytes {
     (0..length).map(|i| (i * 31 % 251) as u8).collect()
@@ -356,6 +360,53 @@ fn test_cache_saves_requests_for_immutable_bytes() {
     assert_eq!(store.meter().requests, 0);
     assert_eq!(store.get_ranges(&ranges("x", &[(5, 10)])).unwrap(), [bytes(1000).slice(5..10)]);
     assert_eq!(store.meter().requests, 1);
+}
+
+#[test]
+fn test_doctor_finds_every_kind_of_store_safe_and_leaves_nothing() {
+    on_every_store(|store| {
+        let diagnosis = doctor::examine(store, "_doctor", SystemTime::now()).unwrap();
+        assert!(diagnosis.is_safe_for_concurrent_writers(), "{diagnosis:#?}");
+        assert!(diagnosis.findings.iter().all(|finding| finding.kept), "{diagnosis:#?}");
+        assert_eq!(store.list("").unwrap(), []);
+    });
+}
+
+#[test]
+fn test_doctor_finds_out_a_server_that_ignores_conditions() {
+    let server = s3::Server::start().unwrap();
+    server.ignore_conditions();
+    let store = s3_store(&server, "");
+    let diagnosis = doctor::examine(&store, "_doctor", SystemTime::now()).unwrap();
+    assert!(diagnosis.is_usable() && !diagnosis.is_safe_for_concurrent_writers());
+    let broken: Vec<&str> =
+        diagnosis.findings.iter().filter(|f| !f.kept).map(|finding| finding.promise).collect();
+    assert_eq!(broken.len(), 2, "{broken:?}");
+}
+
+/// A real server that ignores `If-None-Match`, and answers ranges with the wrong status.
+#[test]
+fn test_doctor_finds_out_rclone() {
+    let Some((server, url)) = rclone::serve() else { return };
+    let options = StoreOptions {
+        endpoint_url: Some(url),
+        region: Some("us-east-1".into()),
+        credentials: Some(Credentials {
+            access_key_id: rclone::ACCESS_KEY.into(),
+            secret_access_key: rclone::SECRET_KEY.into(),
+            session_token: None,
+        }),
+        ..StoreOptions::default()
+    };
+    let store = Store::open("s3://bucket/datasets", &options).unwrap();
+    let diagnosis = doctor::examine(&store, "_doctor", SystemTime::now()).unwrap();
+    assert!(!diagnosis.is_safe_for_concurrent_writers(), "{diagnosis:#?}");
+    let creates = diagnosis.findings.iter().find(|f| f.promise.contains("created again")).unwrap();
+    assert!(!creates.kept);
+    let transaction = TransactionId::from_bytes([9; 16]);
+    let error = Transaction::begin(&store, None, transaction).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    drop(server);
 }
 
 fn read_all(location: &str, options: &StoreOptions) -> (Option<u64>, Vec<u8>) {

@@ -166,6 +166,33 @@ impl Stores {
     }
 }
 
+/// How stores are reached that are written to.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Stores")]
+pub(crate) struct WritableStores {
+    #[command(flatten)]
+    stores: Stores,
+
+    /// Write although the server cannot tell writers apart ('doctor' finds out): nothing else writes
+    #[arg(long)]
+    single_writer: bool,
+}
+
+impl WritableStores {
+    /// The same for the library.
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions { single_writer: self.single_writer, ..self.stores.options() }
+    }
+}
+
+impl std::ops::Deref for WritableStores {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
+    }
+}
+
 /// A dataset at one of its versions.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DatasetAt {

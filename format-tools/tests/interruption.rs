@@ -7,7 +7,7 @@ mod support;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use support::{format_tools, run, stderr, stdout_of};
 
@@ -17,60 +17,164 @@ fn has_chunk(folder: &Path) -> bool {
     entries.flatten().any(|entry| {
         let path = entry.path();
         path.is_dir() && has_chunk(&path)
-            || path.extension().is_some_and(|extension| extension == "bin")
+            || path.extension().is_some_and(|extension| {
+                ["bin", "parquet", "srf"].iter().any(|known| extension == *known)
+            })
     })
 }
 
-fn reads_of(dataset: &Path) -> String {
-    stdout_of(["paf-to-bam".as_ref(), "-O".as_ref(), "sam".as_ref(), dataset.as_os_str()])
-}
-
-/// Converts half of a BAM, sends the signal once chunks are written, and converts the whole.
-fn interrupt(signal: &str, number: i32) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| -> PathBuf { folder.path().join(name) };
-    let (bam, undisturbed, dataset) = (path("x.bam"), path("undisturbed.paf"), path("x.paf"));
-    let simulate = ["simulate", "--reads", "120k", "--quiet", "-o"].map(AsRef::as_ref);
-    stdout_of(simulate.into_iter().chain([bam.as_os_str()]));
-    let convert = |to: &Path| {
-        stdout_of(["bam-to-paf".as_ref(), "--quiet".as_ref(), bam.as_os_str(), to.as_os_str()])
-    };
-    convert(&undisturbed);
-
-    let mut child = format_tools(["bam-to-paf".as_ref(), "-".as_ref(), dataset.as_os_str()])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let bytes = std::fs::read(&bam).expect("the BAM");
-    let mut input = child.stdin.take().expect("a pipe");
-    // The program waits for the rest, however fast it is.
-    input.write_all(&bytes[..bytes.len() * 9 / 10]).expect("the program reads");
-    while !has_chunk(&dataset) {
+/// Sends a signal to a program that waits for more input, once chunks are written of what it got,
+/// and makes sure that no dataset is to be seen.
+fn stop(mut child: Child, dataset: &Path, (signal, number): (&str, i32)) {
+    while !has_chunk(dataset) {
         assert!(child.try_wait().expect("a child").is_none(), "the program ended by itself");
         std::thread::yield_now();
     }
     let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(kill.expect("kill").success());
     assert_eq!(child.wait().expect("the program ends").signal(), Some(number));
-    drop(input);
 
     let info = run(["info".as_ref(), dataset.as_os_str()]);
     assert_eq!(info.status.code(), Some(1));
     assert!(stderr(&info).contains("no dataset"), "{}", stderr(&info));
     assert!(!dataset.join("_manifests").exists() && !dataset.join("_metadata.json").exists());
+}
+
+/// A conversion there and back.
+struct Job {
+    to: &'static [&'static str],
+    back: &'static [&'static str],
+    write_input: fn(&Path),
+}
+
+const ALIGNMENTS: Job = Job {
+    to: &["bam-to-paf", "--quiet"],
+    back: &["paf-to-bam", "-O", "sam"],
+    write_input: |bam| {
+        let simulate = ["simulate", "--reads", "120k", "--quiet", "-o"].map(AsRef::as_ref);
+        stdout_of(simulate.into_iter().chain([bam.as_os_str()]));
+    },
+};
+
+const READS: Job = Job {
+    to: &["fastq-to-srf", "--quiet", "--chunk-reads", "5000"],
+    back: &["srf-to-fastq", "--quiet"],
+    write_input: |fastq| {
+        let mut text = String::new();
+        for read in 0..60_000_u32 {
+            let bases: String = (0..100)
+                .map(|at| "ACGT".as_bytes()[(read * 7 + at * at) as usize % 4] as char)
+                .collect();
+            text += &format!("@read:{read}\n{bases}\n+\n{}\n", "FF:F,".repeat(20));
+        }
+        std::fs::write(fastq, text).expect("a file");
+    },
+};
+
+/// Converts most of an input, sends the signal once chunks are written, and converts the whole.
+fn interrupt(job: &Job, signal: &str, number: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let (input, undisturbed, dataset) = (path("input"), path("undisturbed"), path("dataset"));
+    (job.write_input)(&input);
+    let command = |words: &[&str], paths: &[&Path]| -> Vec<std::ffi::OsString> {
+        let words = words.iter().map(std::ffi::OsString::from);
+        words.chain(paths.iter().map(|path| path.as_os_str().to_owned())).collect()
+    };
+    let convert = |to: &Path| stdout_of(command(job.to, &[&input, to]));
+    let reads_of = |dataset: &Path| stdout_of(command(job.back, &[dataset]));
+    convert(&undisturbed);
+
+    let mut child = format_tools(command(job.to, &[Path::new("-"), &dataset]))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let bytes = std::fs::read(&input).expect("the input");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    // The program waits for the rest, however fast it is.
+    pipe.write_all(&bytes[..bytes.len() * 9 / 10]).expect("the program reads");
+    stop(child, &dataset, (signal, number));
+    drop(pipe);
 
     convert(&dataset);
     assert!(reads_of(&dataset) == reads_of(&undisturbed), "the second run gives other reads");
     stdout_of(["verify".as_ref(), dataset.as_os_str()]);
 }
 
+/// Records on several contigs, each of which becomes a part once the next but one begins.
+fn variants() -> String {
+    let mut text = "##fileformat=VCFv4.3\n".to_owned();
+    for contig in 1..=6 {
+        text += &format!("##contig=<ID={contig}>\n");
+    }
+    text += "##FORMAT=<ID=GT,Number=1,Type=String,Description=\"Genotype\">\n";
+    text += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n";
+    for contig in 1..=6 {
+        for position in 1..=2_000 {
+            text += &format!("{contig}\t{position}\t.\tA\tC\t{position}\tPASS\t.\tGT\t0/1\n");
+        }
+    }
+    text
+}
+
+/// Converts most of a VCF that comes through a named pipe, sends the signal once chunks are
+/// written, and converts the whole.
+fn interrupt_variants(signal: &str, number: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let (vcf, pipe, dataset) = (path("x.vcf"), path("pipe.vcf"), path("x.vcs"));
+    let text = variants();
+    std::fs::write(&vcf, &text).expect("a file");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    let child = format_tools(["vcf-to-vcs".as_ref(), pipe.as_os_str(), dataset.as_os_str()])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    // Open for reading too, so that this neither waits for the program nor breaks with it.
+    let mut input =
+        std::fs::OpenOptions::new().read(true).write(true).open(&pipe).expect("the pipe");
+    let writer = std::thread::spawn(move || {
+        let part = text.len() * 9 / 10;
+        input.write_all(&text.as_bytes()[..part]).expect("the pipe takes it");
+        input
+    });
+    stop(child, &dataset, (signal, number));
+    drop(writer.join().expect("the thread ends"));
+
+    stdout_of(["vcf-to-vcs".as_ref(), "--quiet".as_ref(), vcf.as_os_str(), dataset.as_os_str()]);
+    let back = stdout_of(["vcs-to-vcf".as_ref(), dataset.as_os_str()]);
+    assert!(back == variants(), "the second run gives other variants");
+    stdout_of(["verify".as_ref(), dataset.as_os_str()]);
+}
+
 #[test]
 fn test_killed_conversion_leaves_no_dataset() {
-    interrupt("-KILL", 9);
+    interrupt(&ALIGNMENTS, "-KILL", 9);
 }
 
 #[test]
 fn test_interrupted_conversion_leaves_no_dataset() {
-    interrupt("-INT", 2);
+    interrupt(&ALIGNMENTS, "-INT", 2);
+}
+
+#[test]
+fn test_killed_conversion_of_reads_leaves_no_dataset() {
+    interrupt(&READS, "-KILL", 9);
+}
+
+#[test]
+fn test_interrupted_conversion_of_reads_leaves_no_dataset() {
+    interrupt(&READS, "-INT", 2);
+}
+
+#[test]
+fn test_killed_conversion_of_variants_leaves_no_dataset() {
+    interrupt_variants("-KILL", 9);
+}
+
+#[test]
+fn test_interrupted_conversion_of_variants_leaves_no_dataset() {
+    interrupt_variants("-INT", 2);
 }

@@ -133,14 +133,32 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// When the store cannot be written to.
+    /// When the store cannot be written to; [`Unsupported`](ErrorKind::Unsupported) when it ignores
+    /// the condition that commits rest on, unless there is a
+    /// [single writer](crate::store::StoreOptions::single_writer).
     pub fn begin(store: &Store, base: Option<&Dataset>, id: TransactionId) -> Result<Self> {
         if !store.is_writable() {
             return Err(Error::usage("a web server can be read from only")
                 .help("write to a folder or a bucket: PATH, s3://, r2://, gs:// or az://")
                 .at(store.name("")));
         }
-        Ok(Self { store: store.clone(), base: base.cloned(), id, names: Mutex::default() })
+        let transaction =
+            Self { store: store.clone(), base: base.cloned(), id, names: Mutex::default() };
+        if store.is_to_be_tried() {
+            let probe = transaction.path("", "_probe", "tmp")?;
+            if !store.refuses_to_create_twice(&probe)? {
+                return Err(Error::unsupported(
+                    "the server replaces objects that it is asked only to create, so that a second \
+                     writer would destroy what this one commits",
+                )
+                .help(
+                    "'format-tools doctor' tells what it does; pass --single-writer if nothing \
+                     else writes here",
+                )
+                .at(store.name("")));
+            }
+        }
+        Ok(transaction)
     }
 
     /// Begins the making of a dataset at `store`.

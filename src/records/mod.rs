@@ -1,5 +1,8 @@
-//! What genomic files say, apart from how they say it: records of alignments (variants and reads
-//! join later), their readers and writers, and their Arrow schemas.
+//! What genomic files say, apart from how they say it: records of alignments, variants and reads,
+//! their readers and writers, and their Arrow schemas.
 
 pub mod alignments;
+mod float;
 pub mod reads;
+pub(crate) mod stream;
+pub mod variants;

@@ -32,6 +32,8 @@ pub(super) struct Backend {
     pub(super) read: Client,
     /// `None` where nothing can be written.
     pub(super) write: Option<Client>,
+    /// Whether it is an S3 server at an address that the user named.
+    pub(super) is_lookalike: bool,
 }
 
 /// How long a read may go without a byte.
@@ -56,7 +58,10 @@ impl Backend {
                 let root = object_store::path::Path::from_absolute_path(path).map_err(|e| {
                     Error::usage("not a usable path").caused_by(e).at(location.name())
                 })?;
-                (Self { read: disk.clone(), write: Some(disk) }, root.to_string())
+                (
+                    Self { read: disk.clone(), write: Some(disk), is_lookalike: false },
+                    root.to_string(),
+                )
             }
             Location::Http(url) => {
                 let store = HttpBuilder::new()
@@ -65,17 +70,18 @@ impl Backend {
                     .with_retry(retry())
                     .build()
                     .map_err(explain)?;
-                (Self { read: Arc::new(store), write: None }, String::new())
+                (Self { read: Arc::new(store), write: None, is_lookalike: false }, String::new())
             }
             Location::Bucket { service, bucket, key } => {
-                let build = |client: ClientOptions| -> Result<Client> {
+                let mut is_lookalike = false;
+                let mut build = |client: ClientOptions| -> Result<Client> {
                     Ok(match service {
-                        Service::S3 | Service::R2 => Arc::new(
-                            s3(bucket, *service == Service::R2, options)?
-                                .with_client_options(client)
-                                .build()
-                                .map_err(explain)?,
-                        ),
+                        Service::S3 | Service::R2 => {
+                            let (builder, elsewhere) =
+                                s3(bucket, *service == Service::R2, options)?;
+                            is_lookalike = elsewhere;
+                            Arc::new(builder.with_client_options(client).build().map_err(explain)?)
+                        }
                         Service::Gcs => Arc::new(
                             GoogleCloudStorageBuilder::from_env()
                                 .with_bucket_name(bucket)
@@ -98,9 +104,8 @@ impl Backend {
                 };
                 // Only an endpoint that the user named can be unencrypted.
                 let plain = |client: ClientOptions| client.with_allow_http(true);
-                let backend =
-                    Self { read: build(plain(reading()))?, write: Some(build(plain(writing()))?) };
-                (backend, key.clone())
+                let (read, write) = (build(plain(reading()))?, Some(build(plain(writing()))?));
+                (Self { read, write, is_lookalike }, key.clone())
             }
         })
     }
@@ -124,8 +129,9 @@ fn retry() -> RetryConfig {
 
 /// Credentials come from the first of: the options, the named profile, the environment
 /// (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, a web identity or container role), the profile `default`,
-/// the machine's own role.
-fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder> {
+/// the machine's own role. Also whether the server is at an address that the user named, so that it
+/// may only speak like Amazon's.
+fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<(AmazonS3Builder, bool)> {
     let set = |variable: &str| env::var(variable).ok().filter(|value| !value.is_empty());
     let mut builder;
     let mut found = Profile::default();
@@ -197,15 +203,17 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<AmazonS3Builder>
         }
         (None, false) => None,
     };
+    let is_lookalike = endpoint.is_some() && !r2;
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
     }
-    Ok(builder
+    let builder = builder
         .with_bucket_name(bucket)
         .with_region(region)
         .with_skip_signature(unsigned)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(retry()))
+        .with_retry(retry());
+    Ok((builder, is_lookalike))
 }
 
 /// Whether this may be a cloud machine that has a role of its own. Without this look, a user

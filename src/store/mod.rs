@@ -16,6 +16,7 @@
 
 mod backend;
 mod cache;
+pub mod doctor;
 mod failure;
 mod input;
 mod location;
@@ -109,7 +110,7 @@ impl Store {
     /// An empty store in memory, for tests and examples.
     pub fn in_memory() -> Self {
         let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let backend = Backend { read: memory.clone(), write: Some(memory) };
+        let backend = Backend { read: memory.clone(), write: Some(memory), is_lookalike: false };
         let options = StoreOptions::default();
         Self::assemble("memory:".into(), backend, String::new(), None, options, None)
     }
@@ -143,6 +144,12 @@ impl Store {
     /// Whether this store can be written to at all (a web server cannot).
     pub fn is_writable(&self) -> bool {
         self.0.backend.write.is_some()
+    }
+
+    /// Whether it has to be tried, before writers rely on it, that the store keeps what exists when
+    /// it is asked to create: servers that only speak like Amazon's.
+    pub(crate) fn is_to_be_tried(&self) -> bool {
+        self.0.backend.is_lookalike && !self.0.options.single_writer
     }
 
     /// What this store has been asked so far.

@@ -23,6 +23,8 @@ pub struct StoreOptions {
     pub coalesce: Coalesce,
     /// How many requests may be under way at once.
     pub max_in_flight: usize,
+    /// Nobody else writes: let a store do that cannot tell writers apart.
+    pub single_writer: bool,
 }
 
 impl Default for StoreOptions {
@@ -37,6 +39,7 @@ impl Default for StoreOptions {
             cache_bytes: 1 << 30,
             coalesce: Coalesce::default(),
             max_in_flight: 32,
+            single_writer: false,
         }
     }
 }

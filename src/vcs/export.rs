@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::output::{bcf_header, bcf_records};
 use super::read::{Loaded, Needs, QueryStats, Reader};
 use super::verify::{check_digest, digest_of};
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, SortOptions, Sorter};
+use crate::records::variants::bcf::Encoder;
 
 /// Bytes of lines that are handed on together, where they are put in order first.
 const BATCH_BYTES: usize = 1 << 20;
@@ -75,6 +77,43 @@ pub fn text(
     let ending = reader.details().ending.as_bytes();
     sink(if held { ending } else { ending.strip_prefix(b"\n").unwrap_or_default() })?;
     Ok(stats)
+}
+
+/// Hands all bytes of a BCF on: the header, and the records in the order of the input. They are
+/// checked as [`lines`] are.
+///
+/// # Errors
+///
+/// As [`lines`]; [`Unsupported`](crate::error::ErrorKind::Unsupported) for a line that BCF has no
+/// place for.
+pub fn bcf(
+    reader: &Reader,
+    threads: usize,
+    sorting: SortOptions,
+    progress: &Arc<Progress>,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<QueryStats> {
+    let header = bcf_header(reader, &reader.schema().header)?;
+    sink(&header.to_bcf())?;
+    if reader.details().keeps_input_order {
+        let (mut encoder, mut records) = (Encoder::new(&header), Vec::new());
+        return lines(reader, threads, sorting, progress, |text| {
+            records.clear();
+            bcf_records(&mut encoder, text, &mut records)?;
+            sink(&records)
+        });
+    }
+    let work = |loaded: &Loaded| {
+        let (text, rows) = checked_text(loaded)?;
+        let mut records = Vec::with_capacity(text.len());
+        bcf_records(&mut Encoder::new(&header), &text, &mut records)?;
+        Ok((records, rows))
+    };
+    let needs = Needs::all(reader.schema());
+    reader.scan(&needs, &|_| true, threads, None, work, |(records, rows)| {
+        progress.add_items(rows);
+        sink(&records)
+    })
 }
 
 fn checked_text(loaded: &Loaded) -> Result<(Vec<u8>, u64)> {

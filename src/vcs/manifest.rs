@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::index::Directory;
+use super::odd::Found;
 use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
 use crate::genome::{Contig, Contigs};
@@ -52,6 +53,9 @@ pub struct Details {
     /// How many values of which field are kept as texts, because the typed value would not give
     /// the text again.
     pub exceptions: BTreeMap<String, u64>,
+    /// What was odd about the input, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub odd: BTreeMap<String, Found>,
     /// Where the parts lie.
     pub index: Directory,
 }
@@ -83,7 +87,7 @@ pub struct ContigFields {
 }
 
 /// The members in the order in which they are written.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 14] = [
     "sample_count",
     "reference",
     "chromosomes",
@@ -96,6 +100,7 @@ const MEMBERS: [&str; 13] = [
     "contigs",
     "statistics",
     "exceptions",
+    "odd",
     "index",
 ];
 

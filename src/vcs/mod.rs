@@ -23,6 +23,7 @@ pub mod index;
 pub mod infer;
 pub mod manifest;
 pub mod number;
+pub mod odd;
 pub mod order;
 pub mod output;
 pub mod places;

@@ -60,6 +60,8 @@ pub(super) struct Sections<'a> {
     open: Option<Section>,
     ready: Option<Section>,
     done: bool,
+    /// How many lines lie before the one in front of them, and the number of the first.
+    moved: Option<(u64, u64)>,
 }
 
 enum Origin<'a> {
@@ -83,7 +85,7 @@ impl<'a> Sections<'a> {
     /// Lines that are believed to be in order.
     pub(super) fn streamed(source: &'a mut dyn LineSource, rows: usize) -> Self {
         let origin = Origin::Stream { source, ranks: Ranks::default(), last: (0, i64::MIN) };
-        Self { origin, rows: rows.max(1), open: None, ready: None, done: false }
+        Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved: None }
     }
 
     /// Reads all lines and sorts them; also whether that moved any.
@@ -96,7 +98,7 @@ impl<'a> Sections<'a> {
         let mut sorter = Sorter::new(options);
         let mut ranks = Ranks::default();
         let mut prefixed = Vec::new();
-        let (mut ordinal, mut reordered, mut last) = (0_u64, false, (0, i64::MIN));
+        let (mut ordinal, mut moved, mut last) = (0_u64, None, (0, i64::MIN));
         while let Some(line) = source.next_line()? {
             prefixed.clear();
             prefixed.extend_from_slice(&ordinal.to_le_bytes());
@@ -104,15 +106,27 @@ impl<'a> Sections<'a> {
             let line = &prefixed[ORDINAL_LEN..];
             let (position, _) = source.place(line)?;
             let place = (ranks.of(chrom_of(line)), position);
-            reordered |= place < last;
+            if place < last {
+                let (count, _) = moved.get_or_insert((0, ordinal));
+                *count += 1;
+            }
             last = place;
             sorter.push(sort_key(place)?, &prefixed)?;
             ordinal += 1;
             progress.add_items(1);
         }
         let sorted = sorter.finish().at(|| "sorting the records")?;
+        let reordered = moved.is_some();
         let origin = Origin::Sorted { sorted, source, keep_order: reordered };
-        Ok((Self { origin, rows: rows.max(1), open: None, ready: None, done: false }, reordered))
+        Ok((
+            Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved },
+            reordered,
+        ))
+    }
+
+    /// How many lines lay before the one in front of them, and the number of the first, from 0.
+    pub(super) fn moved(&self) -> Option<(u64, u64)> {
+        self.moved
     }
 
     /// What followed the last line.

@@ -1,13 +1,15 @@
-//! VCF text on its way out, plain or in BGZF.
+//! VCF text and BCF on their way out.
 
 use std::io::Write;
 use std::num::NonZero;
 
 use noodles_bgzf::io::MultithreadedWriter;
 
+use super::read::Reader;
 use crate::error::{Error, Result};
+use crate::records::variants::bcf::{Encoder, Header};
 
-/// Takes text.
+/// Takes text, or the bytes of a BCF.
 pub struct TextWriter(Target);
 
 enum Target {
@@ -56,4 +58,38 @@ impl TextWriter {
         }
         .map_err(failed)
     }
+}
+
+/// The header of a BCF of a dataset's variants, given the VCF header. BCF needs declarations: contigs
+/// that the header lacks are added, filters that the index has, and keys that have columns.
+///
+/// # Errors
+///
+/// [`Input`](crate::error::ErrorKind::Input) where the header contradicts itself.
+pub fn bcf_header(reader: &Reader, text: &[u8]) -> Result<Header> {
+    let mut header = Header::parse(text)?;
+    for contig in reader.contigs().iter() {
+        header.declare_contig(&contig.name)?;
+    }
+    for filter in reader.filters() {
+        header.declare_filter(filter)?;
+    }
+    let schema = reader.schema();
+    for field in schema.info.iter().filter(|field| !field.declared) {
+        header.declare_info(&field.id, field.kind == "Flag")?;
+    }
+    for field in schema.format.iter().filter(|field| !field.declared) {
+        header.declare_format(&field.id)?;
+    }
+    Ok(header)
+}
+
+/// Lines, each with its line feed, as records of BCF.
+///
+/// # Errors
+///
+/// As [`Encoder::push`].
+pub fn bcf_records(encoder: &mut Encoder<'_>, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines.into_iter().try_for_each(|line| encoder.push(line, out))
 }

@@ -5,11 +5,12 @@ use std::io::Write;
 use super::expression::{Dictionary, Outcome, Record};
 use super::filter::Filter;
 use super::format::LineFormat;
-use super::output::TextWriter;
+use super::output::{TextWriter, bcf_header, bcf_records};
 use super::read::{Fields, Loaded, Needs, QueryStats, Reader};
 use super::recount;
 use super::table::{Columns, Rows, TableFormat, TableWriter};
 use crate::error::{Error, Result};
+use crate::records::variants::bcf::Encoder;
 
 /// What is asked of a reader's variants.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,8 @@ pub enum Output {
     Vcf,
     /// VCF text in BGZF.
     VcfGz,
+    /// BCF 2.2, always with its header.
+    Bcf,
     /// A table.
     Table(TableFormat),
 }
@@ -162,16 +165,21 @@ pub fn run(
     out: Box<dyn Write + Send>,
 ) -> Result<QueryStats> {
     match output {
-        Output::Vcf => vcf(reader, query, TextWriter::plain(out)),
-        Output::VcfGz => vcf(reader, query, TextWriter::bgzf(out, query.threads)),
+        Output::Vcf => vcf(reader, query, false, TextWriter::plain(out)),
+        Output::VcfGz => vcf(reader, query, false, TextWriter::bgzf(out, query.threads)),
+        Output::Bcf => vcf(reader, query, true, TextWriter::bgzf(out, query.threads)),
         Output::Table(format) => table(reader, query, format, out),
     }
 }
 
-fn vcf(reader: &Reader, query: &Query, mut out: TextWriter) -> Result<QueryStats> {
+fn vcf(reader: &Reader, query: &Query, as_bcf: bool, mut out: TextWriter) -> Result<QueryStats> {
     let recounts = query.samples.is_some() && !query.keep_counts;
-    if query.with_header {
-        out.write(&header(reader, query.samples.as_deref(), recounts)?)?;
+    let text = header(reader, query.samples.as_deref(), recounts)?;
+    let bcf = if as_bcf { Some(bcf_header(reader, &text)?) } else { None };
+    match &bcf {
+        Some(bcf) => out.write(&bcf.to_bcf())?,
+        None if query.with_header => out.write(&text)?,
+        None => {}
     }
     let mut needs = Needs::all(reader.schema());
     if let Some(samples) = &query.samples {
@@ -193,9 +201,12 @@ fn vcf(reader: &Reader, query: &Query, mut out: TextWriter) -> Result<QueryStats
                 }
                 text.push(b'\n');
             }
-            Ok(text)
+            let Some(bcf) = &bcf else { return Ok(text) };
+            let mut records = Vec::with_capacity(text.len());
+            bcf_records(&mut Encoder::new(bcf), &text, &mut records)?;
+            Ok(records)
         },
-        |text| out.write(&text),
+        |bytes| out.write(&bytes),
     )?;
     out.finish()?;
     Ok(stats)

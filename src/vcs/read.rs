@@ -258,6 +258,14 @@ impl Reader {
         &self.contigs
     }
 
+    /// The filters of FILTER that the index names, where row groups have few.
+    pub fn filters(&self) -> BTreeSet<&str> {
+        let qualities = self.parts.list.iter().flat_map(|part| &part.quality);
+        let texts = qualities.filter_map(|quality| quality.filters.as_ref()).flatten();
+        let names = texts.flat_map(|text| text.split(';'));
+        names.filter(|name| !name.is_empty() && *name != ".").collect()
+    }
+
     /// Reads the row groups at the places asked for that `prune` does not rule out, turns each
     /// into something on several threads, and hands the results on in the dataset's order.
     ///

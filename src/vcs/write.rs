@@ -15,6 +15,7 @@ use super::group::{Exceptions, Group, Section};
 use super::index::{self, Directory, FileLayout, KINDS, Layout, PageRef, Part, Quality, Spatial};
 use super::infer::{self, Declarations};
 use super::manifest::{self, ContigFields, Details, Statistics};
+use super::odd::{self, Checker, Found, Odd};
 use super::order::{LineSource, Outcome, Sections};
 use super::schema::{MOST_COLUMN_SAMPLES, Schema};
 use crate::dataset::{
@@ -113,6 +114,9 @@ pub struct Summary {
     pub lines_kept_whole: u64,
     /// Which fields have how many values kept as texts.
     pub exceptions: BTreeMap<String, u64>,
+    /// What was odd, by kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub odd: BTreeMap<String, Found>,
     /// Whether the records had to be put in order.
     pub reordered: bool,
     /// Whether everything was read back and compared.
@@ -129,6 +133,8 @@ pub struct Lines {
     pub contigs: Vec<(String, u64)>,
     /// The assembly, if the header names it.
     pub reference: Option<String>,
+    /// How many lines the header has in the input.
+    pub header_lines: u64,
     /// The records.
     pub source: Box<dyn LineSource>,
 }
@@ -212,6 +218,7 @@ struct Encoded {
     quality: Quality,
     digest: [u8; 32],
     exceptions: Exceptions,
+    odd: Odd,
     text_bytes: u64,
 }
 
@@ -230,7 +237,7 @@ fn attempt(
     sort: bool,
     progress: &Arc<Progress>,
 ) -> Result<Option<(Draft, Summary, Vec<u8>)>> {
-    let Lines { declarations, contigs, reference, source } = input;
+    let Lines { declarations, contigs, reference, header_lines, source } = input;
     let (mut sections, reordered) = if sort {
         Sections::sorted(
             source.as_mut(),
@@ -261,6 +268,9 @@ fn attempt(
     };
     let out_of_order = AtomicBool::new(false);
     let mut writer = Writer::new(store, transaction, &schema, &kinds, contigs, options, progress);
+    let (checker, header_odd) = Checker::new(&schema.header, schema.samples.len());
+    writer.odd = header_odd;
+    writer.header_lines = *header_lines;
     ordered_by_weight(
         options.threads,
         options.memory,
@@ -275,7 +285,7 @@ fn attempt(
                 }
             })
         },
-        |section| encode(&schema, &kinds, section),
+        |section| encode(&schema, &kinds, &checker, section),
         |encoded| {
             if !sort {
                 progress.add_items(u64::from(encoded.spatial.rows));
@@ -288,11 +298,19 @@ fn attempt(
         return Ok(None);
     }
     let ending = String::from_utf8_lossy(sections.ending()).into_owned();
+    if let Some((count, first)) = sections.moved() {
+        writer.odd.count(odd::Kind::Order, count, writer.header_lines + 1 + first);
+    }
+    if ending != "\n" || !schema.header.ends_with(b"\n") {
+        let last = writer.header_lines + writer.summary.variants;
+        writer.odd.count(odd::Kind::Ending, 1, last);
+    }
     let (draft, summary, json) = writer.finish(reordered, ending, reference.clone())?;
     Ok(Some((draft, summary, json)))
 }
 
-fn encode(schema: &Schema, kinds: &Kinds, section: Section) -> Result<Encoded> {
+fn encode(schema: &Schema, kinds: &Kinds, checker: &Checker, section: Section) -> Result<Encoded> {
+    let odd = checker.check(&section);
     let group = Group::encode(schema, &section)?;
     let Section { chrom, bytes, .. } = section;
     let text_bytes = bytes.len() as u64;
@@ -307,6 +325,7 @@ fn encode(schema: &Schema, kinds: &Kinds, section: Section) -> Result<Encoded> {
         quality: group.quality,
         digest: group.digest,
         exceptions: group.exceptions,
+        odd,
         text_bytes,
     })
 }
@@ -352,6 +371,9 @@ struct Writer<'a> {
     layouts: Vec<(Vec<Spatial>, Layout)>,
     chunks: Vec<ChunkEntry>,
     exceptions: Exceptions,
+    odd: Odd,
+    /// Lines of the input before the first record.
+    header_lines: u64,
     statistics: Statistics,
     summary: Summary,
 }
@@ -388,6 +410,8 @@ impl<'a> Writer<'a> {
             layouts: Vec::new(),
             chunks: Vec::new(),
             exceptions: Exceptions::default(),
+            odd: Odd::default(),
+            header_lines: 0,
             statistics: Statistics::default(),
             summary: Summary { samples: schema.samples.len() as u64, ..Summary::default() },
         }
@@ -423,6 +447,9 @@ impl<'a> Writer<'a> {
         open.quality.push(group.quality);
         self.open = Some(open);
         self.exceptions.add(&group.exceptions);
+        // Where sorting moved lines, each has its number already.
+        let before = if self.schema.ordinal { 0 } else { self.summary.variants };
+        self.odd.merge(group.odd, self.header_lines + 1 + before);
         self.summary.variants += rows;
         self.summary.row_groups += 1;
         self.statistics.text_bytes += group.text_bytes;
@@ -595,6 +622,7 @@ impl<'a> Writer<'a> {
         self.summary.rows_with_exceptions = self.exceptions.rows;
         self.summary.lines_kept_whole = self.exceptions.lines;
         self.summary.exceptions = self.exceptions.named(self.schema);
+        self.summary.odd = self.odd.named();
         // The manifest, its copy, and the copy of the schema.
         self.summary.objects += 3;
         let details = self.details(reordered, ending, reference);
@@ -642,6 +670,7 @@ impl<'a> Writer<'a> {
             ending,
             statistics,
             exceptions: self.summary.exceptions.clone(),
+            odd: self.summary.odd.clone(),
             index: Directory::new(&parts),
         }
     }

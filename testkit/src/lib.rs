@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod http;
 pub mod oracle;
 pub mod python;
+pub mod rclone;
 pub mod s3;
 pub mod server;
 pub use oracle as samtools;

@@ -1,6 +1,14 @@
 //! An S3 server in the test process, on loopback, over a temporary folder.
 
-use std::{io, ops::Deref, path::PathBuf};
+use std::{
+    io,
+    ops::Deref,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
@@ -24,6 +32,7 @@ pub const SECRET_KEY: &str = "test-secret-key";
 pub struct Server {
     listener: Listener,
     folder: TempDir,
+    ignores_conditions: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -43,10 +52,17 @@ impl Server {
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();
         let root = folder.path().to_owned();
+        let ignores_conditions = Arc::new(AtomicBool::new(false));
+        let ignores = ignores_conditions.clone();
         let listener = listen(0, move |request| {
             let service = service.clone();
             let key = request.uri().path().trim_start_matches('/').replace("%3D", "=");
             let path = root.join(key);
+            let is_conditional = request.headers().contains_key(hyper::header::IF_NONE_MATCH);
+            if request.method() == hyper::Method::PUT && is_conditional && ignores.load(Relaxed) {
+                // What is not there any more does not stand in the way. It may not be there at all.
+                let _ = std::fs::remove_file(&path);
+            }
             // The implementation fails where a range from the end is longer than the object.
             let range = request.headers().get(hyper::header::RANGE);
             let suffix =
@@ -71,7 +87,12 @@ impl Server {
                 Ok(answer.map(|body| BoxBody::new(body.map_err(|e| BoxError::from(e.to_string())))))
             }
         })?;
-        Ok(Self { listener, folder })
+        Ok(Self { listener, folder, ignores_conditions })
+    }
+
+    /// From now on replaces objects that it is asked only to create, as some servers do.
+    pub fn ignore_conditions(&self) {
+        self.ignores_conditions.store(true, Relaxed);
     }
 
     /// The URL to give as endpoint.

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod bcf;
 mod bytes;
 mod corruption;
 mod engines;
 mod expressions;
+mod odd;
 mod query;
 mod roundtrip;
 

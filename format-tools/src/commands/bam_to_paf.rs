@@ -18,7 +18,7 @@ use genomic_objects::store::{Store, open_input};
 use serde_json::json;
 
 use crate::environment;
-use crate::options::{Messages, Stores, Threads};
+use crate::options::{Messages, Threads, WritableStores};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
@@ -102,7 +102,7 @@ pub(crate) struct BamToPaf {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }

@@ -14,7 +14,7 @@ use genomic_objects::vcs;
 use serde_json::{Value, json};
 
 use crate::environment;
-use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::options::{DatasetAt, Messages, Stores, Threads, WritableStores};
 use crate::output;
 use crate::report::{Summary, say};
 use crate::units::{self, parse_duration};
@@ -121,7 +121,7 @@ pub(crate) struct Rollback {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }
@@ -144,7 +144,7 @@ pub(crate) struct Gc {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }
@@ -164,7 +164,7 @@ pub(crate) struct Cp {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }

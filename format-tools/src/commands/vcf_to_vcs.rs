@@ -1,5 +1,6 @@
 //! `vcf-to-vcs`: a variant file becomes a dataset.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use genomic_objects::error::{Error, Result};
 use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::{Store, open_input};
 use genomic_objects::vcs::PageCompression;
+use genomic_objects::vcs::odd::Found;
 use genomic_objects::vcs::read::Fields;
 use genomic_objects::vcs::select::Subset;
 use genomic_objects::vcs::text;
@@ -17,23 +19,26 @@ use genomic_objects::vcs::write::{Summary as Written, WriteOptions, write};
 use serde_json::json;
 
 use crate::environment;
-use crate::options::{Messages, Stores, Threads};
+use crate::options::{Messages, Threads, WritableStores};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
-/// Convert VCF to a VCS dataset
+/// Convert VCF or BCF to a VCS dataset
 #[derive(Args, Clone, Debug)]
 #[command(override_usage = "format-tools vcf-to-vcs [OPTIONS] <INPUT> <OUTPUT>")]
 #[command(after_help = "\
 Records in order of place stream straight through; others are sorted first, and vcs-to-vcf gives
 them back in the order of the input. The dataset becomes visible when it is complete.
 
+A file that breaks the VCF specification but can be understood is kept as it is; what was odd is
+counted, and told with its first place. One that cannot is refused.
+
 Examples:
   vcf-to-vcs cohort.vcf.gz cohort.vcs
   vcf-to-vcs --verify -@ 8 cohort.bcf s3://bucket/cohort.vcs
   bcftools view -Ou cohort.bcf chr20 | vcf-to-vcs - chr20.vcs")]
 pub(crate) struct VcfToVcs {
-    /// VCF, plain or gzipped: a path, a URL, or - for standard input
+    /// VCF, plain or gzipped, or BCF: a path, a URL, or - for standard input
     #[arg(value_name = "INPUT")]
     input: Option<String>,
 
@@ -102,9 +107,20 @@ pub(crate) struct VcfToVcs {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
+}
+
+/// What was odd, a line for each kind.
+pub(crate) fn odd_lines(odd: &BTreeMap<String, Found>) -> Vec<String> {
+    let line = |(kind, found): (&String, &Found)| {
+        let Found { count, line, column, example } = found;
+        let example = if example.is_empty() { String::new() } else { format!(": {example:?}") };
+        let count = units::count(*count);
+        format!("{kind} ({count}), first in line {line}, column {column}{example}")
+    };
+    odd.iter().map(line).collect()
 }
 
 fn parse_compression(text: &str) -> Result<PageCompression, String> {
@@ -162,7 +178,7 @@ impl VcfToVcs {
                 Some(input) => input,
                 None => open_input(&input, &options)?,
             };
-            subset.of(text::open(input.count_into(progress.clone()))?)
+            subset.of(text::open_threaded(input.count_into(progress.clone()), threads)?)
         };
         let written = write(&mut open, &store, &write_options, &progress);
         drop(display);
@@ -215,6 +231,9 @@ impl VcfToVcs {
                 units::count(written.rows_with_exceptions),
                 if fields.is_empty() { "whole lines".to_owned() } else { fields.join(", ") },
             );
+        }
+        for line in odd_lines(&written.odd) {
+            text += &format!("\nodd: {line}");
         }
         if written.reordered {
             text += "\nthe variants were sorted; vcs-to-vcf restores the order of the input";

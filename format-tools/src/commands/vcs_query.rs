@@ -103,7 +103,7 @@ pub(crate) struct VcsQuery {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     columns: Option<Vec<String>>,
 
-    /// Format of the output: vcf, vcf.gz, tsv, json (an object a line), arrow (IPC stream) or
+    /// Format of the output: vcf, vcf.gz, bcf, tsv, json (an object a line), arrow (IPC stream) or
     /// parquet
     #[arg(short = 'O', long, value_enum, value_name = "FORMAT")]
     #[arg(hide_possible_values = true)]
@@ -149,6 +149,9 @@ enum Format {
     /// VCF in BGZF
     #[value(name = "vcf.gz", alias = "z")]
     VcfGz,
+    /// BCF 2.2
+    #[value(alias = "b")]
+    Bcf,
     /// Text with tabs
     Tsv,
     /// One JSON object a line
@@ -281,6 +284,7 @@ impl VcsQuery {
             (None, None) | (Some(Format::Vcf), None) => Ok(Form::Vcf),
             (None, Some(_)) | (Some(Format::Tsv), _) => table(TableFormat::Tsv),
             (Some(Format::VcfGz), None) => Ok(Form::VcfGz),
+            (Some(Format::Bcf), None) => Ok(Form::Bcf),
             (Some(Format::Json), _) => table(TableFormat::Json),
             (Some(Format::Arrow), _) => table(TableFormat::Arrow),
             (Some(Format::Parquet), _) => table(TableFormat::Parquet),

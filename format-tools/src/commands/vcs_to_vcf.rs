@@ -20,16 +20,21 @@ use crate::units::parse_size;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 VCF is byte for byte the text that the dataset was made from, header and order included. It is
-checked against the digests taken then, and the command fails if it differs.
+checked against the digests taken then, and the command fails if it differs. A dataset made from BCF
+gives the text that bcftools view prints of that.
+
+BCF holds what it can: a line with a value that it has no place for, such as text in a field of
+integers, is refused by name.
 
 Examples:
   vcs-to-vcf cohort.vcs > cohort.vcf
-  vcs-to-vcf -O vcf.gz -o cohort.vcf.gz s3://bucket/cohort.vcs")]
+  vcs-to-vcf -O vcf.gz -o cohort.vcf.gz s3://bucket/cohort.vcs
+  vcs-to-vcf -O bcf -@ 4 cohort.vcs | bcftools stats -")]
 pub(crate) struct VcsToVcf {
     #[command(flatten)]
     dataset: DatasetAt,
 
-    /// Format of the output: vcf or vcf.gz
+    /// Format of the output: vcf, vcf.gz or bcf
     #[arg(short = 'O', long, value_enum, value_name = "FORMAT", default_value_t)]
     #[arg(hide_possible_values = true)]
     output_fmt: Format,
@@ -64,6 +69,9 @@ enum Format {
     /// Text in BGZF
     #[value(name = "vcf.gz", alias = "z")]
     VcfGz,
+    /// BCF 2.2
+    #[value(alias = "b")]
+    Bcf,
 }
 
 impl VcsToVcf {
@@ -74,6 +82,7 @@ impl VcsToVcf {
         let output = match self.output_fmt {
             Format::Vcf => Output::open(self.output.as_deref())?,
             Format::VcfGz => Output::open_binary(self.output.as_deref(), "vcf.gz")?,
+            Format::Bcf => Output::open_binary(self.output.as_deref(), "bcf")?,
         };
         let progress = Arc::new(Progress::default());
         let display = self.messages.show(&progress, "wrote", &output);
@@ -84,10 +93,14 @@ impl VcsToVcf {
         };
         let mut writer = match self.output_fmt {
             Format::Vcf => TextWriter::plain(output.writer()),
-            Format::VcfGz => TextWriter::bgzf(output.writer(), threads),
+            Format::VcfGz | Format::Bcf => TextWriter::bgzf(output.writer(), threads),
         };
-        writer.write(&reader.schema().header)?;
-        export::text(&reader, threads, sorting, &progress, |text| writer.write(text))?;
+        if let Format::Bcf = self.output_fmt {
+            export::bcf(&reader, threads, sorting, &progress, |bytes| writer.write(bytes))?;
+        } else {
+            writer.write(&reader.schema().header)?;
+            export::text(&reader, threads, sorting, &progress, |text| writer.write(text))?;
+        }
         writer.finish()?;
         drop(display);
         output.finish()

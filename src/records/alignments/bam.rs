@@ -7,10 +7,10 @@ use noodles_bgzf as bgzf;
 
 use super::sink::{Sink, write_failure};
 use super::source::{Limit, Source};
-use super::stream::Stream;
 use super::validate::RecordChecks;
 use super::{Header, Record, RecordBatch, Validation, header};
 use crate::error::{Error, Result};
+use crate::records::stream::Stream;
 
 /// No header text is longer than this; the longest known are some 100 MB of `@PG` lines.
 const MAX_TEXT_BYTES: u32 = 1 << 30;

@@ -27,8 +27,8 @@ use std::io::Write;
 use super::Header;
 use super::sink::Sink;
 use super::source::{Source, SourceOptions};
-use super::stream::Raw;
 use crate::error::Result;
+use crate::records::stream::Raw;
 
 /// Opens a CRAM file.
 pub(super) fn open(name: &str, raw: Raw, options: &SourceOptions) -> Result<Box<dyn Source>> {

@@ -14,7 +14,6 @@ pub mod sam;
 pub mod sink;
 pub mod source;
 pub mod stats;
-mod stream;
 pub mod validate;
 
 pub use batch::RecordBatch;

@@ -5,7 +5,6 @@
 //! 0 becomes unplaced, a read without contig or without CIGAR becomes unmapped, a mate at position 0
 //! loses its contig. Writing prints what `samtools view` prints.
 
-mod float;
 mod format;
 mod parse;
 mod read;

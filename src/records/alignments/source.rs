@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::bam::BamSource;
 use super::sam::SamSource;
-use super::stream::{Compression, Raw, Stream, read_failure};
 use super::{Header, RecordBatch, Validation};
 use crate::error::{Error, Result};
+use crate::records::stream::{Compression, Raw, Stream, read_failure};
 
 /// How much [`Source::read`] puts into one batch: it stops at the record that reaches either limit.
 #[derive(Clone, Copy, Debug)]

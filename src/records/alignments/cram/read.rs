@@ -11,9 +11,9 @@ use super::slice::{CramRecord, Records, Slice};
 use crate::error::{Context, Error, Result};
 use crate::records::alignments::record::{CigarOp, flags, reg2bin};
 use crate::records::alignments::source::{Limit, Source, SourceOptions};
-use crate::records::alignments::stream::{Raw, read_failure};
 use crate::records::alignments::validate::RecordChecks;
 use crate::records::alignments::{Header, RecordBatch, sam};
+use crate::records::stream::{Raw, read_failure};
 
 /// Magic, version and file id.
 const DEFINITION_BYTES: usize = 26;

@@ -1,9 +1,9 @@
 //! Records to text.
 
-use super::float::push_float;
 use crate::genome::{ContigId, Contigs};
 use crate::records::alignments::record::BASES;
 use crate::records::alignments::{Record, Tag};
+use crate::records::float::push_float;
 
 /// Two letters for each byte of a packed sequence.
 const BASE_PAIRS: [[u8; 2]; 256] = {

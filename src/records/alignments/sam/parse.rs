@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use memchr::memchr;
 
-use super::float::parse_float;
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
 use crate::records::alignments::record::{FIXED_LEN, flags, reg2bin};
 use crate::records::alignments::{CigarOp, Validation};
+use crate::records::float::parse_float;
 
 /// The highest position of SAM text that fits a record's 32 bits.
 const MAX_POSITION: i64 = i32::MAX as i64;

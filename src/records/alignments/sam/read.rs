@@ -5,9 +5,9 @@ use memchr::memchr;
 use super::LineParser;
 use crate::error::{Error, Result};
 use crate::records::alignments::source::{Limit, Source};
-use crate::records::alignments::stream::Stream;
 use crate::records::alignments::validate::RecordChecks;
 use crate::records::alignments::{Header, Record, RecordBatch, Validation};
+use crate::records::stream::Stream;
 
 /// No line is longer than this: more than twice the longest read that was ever sequenced, with a
 /// letter, a quality and a tag or two for each base.

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 use testkit::arbitrary;
 
-use super::float::{parse_float, push_float};
 use super::*;
 use crate::error::ErrorKind;
 use crate::genome::{Contig, Contigs};
 use crate::records::alignments::{Record, Validation};
+use crate::records::float::{parse_float, push_float};
 
 fn contigs() -> Contigs {
     let names = ["chr1", "chr2", "HLA-A*01:01"];

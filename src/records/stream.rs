@@ -10,7 +10,7 @@ use noodles_bgzf as bgzf;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An input as it lies in its file.
-pub(super) type Raw = Box<dyn Read + Send>;
+pub(crate) type Raw = Box<dyn Read + Send>;
 
 type Buffered = BufReader<Counted>;
 
@@ -24,7 +24,7 @@ const BGZF_EOF: [u8; 28] = [
 
 /// How the bytes of an input are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(crate) enum Compression {
     /// Not at all.
     None,
     /// Blocked gzip, whose blocks decompress in parallel.
@@ -35,7 +35,7 @@ pub(super) enum Compression {
 
 impl Compression {
     /// Tells from the first 18 bytes of a file or more.
-    pub(super) fn of(start: &[u8]) -> Self {
+    pub(crate) fn of(start: &[u8]) -> Self {
         if start.len() >= 18 && start[..4] == BGZF_EOF[..4] && start[10..16] == BGZF_EOF[10..16] {
             Self::Bgzf
         } else if start.starts_with(&[0x1f, 0x8b]) {
@@ -47,7 +47,7 @@ impl Compression {
 }
 
 /// A buffered reader of decompressed bytes that knows whether the file is whole.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     name: String,
     decoder: Decoder,
     tail: Arc<Mutex<Tail>>,
@@ -62,7 +62,7 @@ enum Decoder {
 
 impl Stream {
     /// A stream over the file called `name` in messages, decompressed by `threads` threads.
-    pub(super) fn new(name: String, raw: Raw, compression: Compression, threads: usize) -> Self {
+    pub(crate) fn new(name: String, raw: Raw, compression: Compression, threads: usize) -> Self {
         let tail = Arc::new(Mutex::new(Tail::default()));
         let counted = Counted { inner: raw, tail: Arc::clone(&tail) };
         let buffered = BufReader::with_capacity(BUFFER_BYTES, counted);
@@ -82,7 +82,7 @@ impl Stream {
     }
 
     /// The name of the file.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -91,7 +91,7 @@ impl Stream {
     /// # Errors
     ///
     /// `Input` when the file is damaged or cut short, `Store` when it cannot be read.
-    pub(super) fn fill(&mut self) -> Result<&[u8]> {
+    pub(crate) fn fill(&mut self) -> Result<&[u8]> {
         // Asked twice, since an error is all that a borrow of the buffer would leave room for.
         let filled = match &mut self.decoder {
             Decoder::Plain(reader) => reader.fill_buf().map(<[u8]>::len),
@@ -118,7 +118,7 @@ impl Stream {
     }
 
     /// Goes past `count` of the bytes that [`fill`](Self::fill) returned.
-    pub(super) fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         match &mut self.decoder {
             Decoder::Plain(reader) => reader.consume(count),
             Decoder::Gzip(reader) => reader.consume(count),
@@ -128,7 +128,7 @@ impl Stream {
     }
 
     /// Appends up to `count` bytes to `out` and says how many there were.
-    pub(super) fn read_into(&mut self, count: usize, out: &mut Vec<u8>) -> Result<usize> {
+    pub(crate) fn read_into(&mut self, count: usize, out: &mut Vec<u8>) -> Result<usize> {
         let mut missing = count;
         while missing > 0 {
             let available = self.fill()?;
@@ -144,7 +144,7 @@ impl Stream {
     }
 
     /// Where in the file the bytes of [`fill`](Self::fill) come from, as well as can be told.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let block = match &self.decoder {
             Decoder::Bgzf(reader) => Some(reader.position()),
             Decoder::ParallelBgzf(reader) => Some(reader.position()),
@@ -198,7 +198,7 @@ impl Stream {
 }
 
 /// The disk or network failed, not the file.
-pub(super) fn read_failure(name: &str, error: io::Error) -> Error {
+pub(crate) fn read_failure(name: &str, error: io::Error) -> Error {
     Error::new(ErrorKind::Store, "reading failed")
         .caused_by(error)
         .help("check the disk or the network, then try again")

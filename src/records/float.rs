@@ -2,7 +2,7 @@
 
 /// Appends a value as htslib does: six significant digits as C's `%g` would have them, but between
 /// 0.0001 and 999999 rounded half up from a fixed-point number, not half to even.
-pub(super) fn push_float(out: &mut Vec<u8>, value: f32) {
+pub(crate) fn push_float(out: &mut Vec<u8>, value: f32) {
     let value = f64::from(value);
     if value == 0.0 {
         let zero: &[u8] = if value.is_sign_negative() { b"-0" } else { b"0" };
@@ -95,7 +95,7 @@ fn cull_zeros(out: &mut Vec<u8>, start: usize) {
 /// Reads a value of type `f` by the specification's pattern
 /// `[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?`; `None` where it does not match or leaves the range of
 /// 32 bits.
-pub(super) fn parse_float(text: &[u8]) -> Option<f32> {
+pub(crate) fn parse_float(text: &[u8]) -> Option<f32> {
     let unsigned = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     let exponent_at = unsigned.iter().position(|byte| matches!(byte, b'e' | b'E'));
     let (mantissa, exponent) = match exponent_at {

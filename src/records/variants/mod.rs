@@ -1,0 +1,3 @@
+//! Variants as files have them.
+
+pub mod bcf;
