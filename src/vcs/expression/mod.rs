@@ -82,6 +82,11 @@ impl Expression {
         &self.asked
     }
 
+    /// Whether it is decided for each sample.
+    pub fn is_of_samples(&self) -> bool {
+        self.root.samples().is_some()
+    }
+
     /// What it says of a record, which has the fields asked for, and the samples that the dictionary
     /// had.
     ///
