@@ -20,8 +20,9 @@ use super::source::{Sink, Source, Task};
 use crate::dataset::At;
 use crate::error::{Context, Error, Result};
 use crate::store::Store;
+use crate::vcs::needs::Needs;
 use crate::vcs::places::Places;
-use crate::vcs::read::{Fields, Needs, Reader};
+use crate::vcs::read::Reader;
 use crate::vcs::schema::{FIXED, ORDINAL, Schema};
 use crate::vcs::table;
 
@@ -91,17 +92,8 @@ impl VcsSource {
             .chain(schema.info.iter().map(|field| field.column.clone()))
             .chain(schema.sample_columns.iter().filter(|_| !options.no_samples).cloned())
             .collect();
-        let table = table::Columns::new(schema, Some(&names))?;
-        let mut samples: Vec<usize> = table.calls(schema).map(|(sample, _)| sample).collect();
-        samples.dedup();
-        let needs = Needs {
-            fixed: true,
-            text: false,
-            end: true,
-            info: Fields::All,
-            format: if samples.is_empty() { Fields::none() } else { Fields::All },
-            samples,
-        };
+        let table = table::Columns::new(schema, Some(&names), None)?;
+        let needs = table.needs(schema);
         let flatten = options.flatten.has(INFO);
         let (tasks, places, expected) = plan(&reader, options)?;
         let choices = json!({

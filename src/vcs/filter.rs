@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::expression::{Dictionary, Expression, Outcome, ReadList, Record};
 use super::index::Quality;
+use super::needs::{Fields, Needs};
 use super::plain::PlainLines;
-use super::read::{Fields, GroupId, Loaded, Needs, QueryStats, Reader};
+use super::read::{GroupId, Loaded, QueryStats, Reader};
 use crate::error::Result;
 
 /// An expression, and whether what it finds is kept or left out.

@@ -4,8 +4,8 @@
 //! the text as the file has it.
 
 use super::expression::{Dictionary, Kind, Outcome, Record, alleles, is_missing, kind, numbers};
+use super::needs::{Fields, Needs};
 use super::number;
-use super::read::{Fields, Needs};
 use super::schema::Schema;
 use crate::error::{Error, Result};
 

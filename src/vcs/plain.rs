@@ -4,7 +4,8 @@ use arrow_array::RecordBatch;
 
 use super::column::View;
 use super::genotype::{OTHER, PLANES, PlaneView};
-use super::read::{Loaded, Needs};
+use super::needs::Needs;
+use super::read::Loaded;
 use super::schema::{FIXED, FieldSpec};
 use crate::error::{Error, Result};
 

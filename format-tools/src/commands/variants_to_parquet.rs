@@ -11,7 +11,7 @@ use genomic_objects::hive::{Target, VcsOptions, VcsSource};
 use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::{Store, StoreOptions, open_input};
 use genomic_objects::vcs::PageCompression;
-use genomic_objects::vcs::read::Fields;
+use genomic_objects::vcs::needs::Fields;
 use genomic_objects::vcs::select::Subset;
 use genomic_objects::vcs::text;
 use genomic_objects::vcs::write::{WriteOptions, write};
