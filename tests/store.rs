@@ -16,7 +16,8 @@ use genomic_objects::{
     error::ErrorKind,
     pipeline::Progress,
     store::{
-        Coalesce, Creation, Credentials, Lookup, RangeRequest, Store, StoreOptions, Uploader, doctor, open_input,
+        Coalesce, Creation, Credentials, Lookup, RangeRequest, Store, StoreOptions, Uploader,
+        doctor, open_input,
     },
 };
 use support::{disk_store, on_every_store, s3_options, s3_store};
