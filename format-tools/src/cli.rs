@@ -12,7 +12,7 @@ use crate::options::Messages;
 use crate::{interrupt, report};
 
 /// The tools that are also commands of their own name.
-pub(crate) const TOOLS: [&str; 9] = [
+pub(crate) const TOOLS: [&str; 12] = [
     "bam-to-paf",
     "paf-query",
     "paf-to-bam",
@@ -22,7 +22,13 @@ pub(crate) const TOOLS: [&str; 9] = [
     "fastq-to-srf",
     "srf-query",
     "srf-to-fastq",
+    "ht-to-parquet",
+    "vcf-to-parquet",
+    "vcs-to-parquet",
 ];
+
+/// A second name that one of them goes by.
+const SECOND_NAME: &str = "export-ht-to-parquet";
 
 /// Genomic data in object storage: convert, query, maintain
 #[derive(Debug, Parser)]
@@ -47,6 +53,12 @@ enum Command {
     FastqToSrf(FastqToSrf),
     SrfQuery(SrfQuery),
     SrfToFastq(SrfToFastq),
+    #[command(visible_alias = SECOND_NAME)]
+    HtToParquet(HtToParquet),
+    VcfToParquet(VcfToParquet),
+    VcsToParquet(VcsToParquet),
+    HtInfo(HtInfo),
+    ParquetCheck(ParquetCheck),
     Info(Info),
     Idxstats(Idxstats),
     Flagstat(Flagstat),
@@ -91,6 +103,11 @@ impl Cli {
             Command::FastqToSrf(command) => command.run(),
             Command::SrfQuery(command) => command.run(),
             Command::SrfToFastq(command) => command.run(),
+            Command::HtToParquet(command) => command.run(),
+            Command::VcfToParquet(command) => command.run(),
+            Command::VcsToParquet(command) => command.run(),
+            Command::HtInfo(command) => command.run(),
+            Command::ParquetCheck(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Idxstats(command) => command.run(),
             Command::Flagstat(command) => command.run(),
@@ -123,6 +140,11 @@ impl Command {
             Self::FastqToSrf(command) => &command.messages,
             Self::SrfQuery(command) => &command.messages,
             Self::SrfToFastq(command) => &command.messages,
+            Self::HtToParquet(command) => &command.messages,
+            Self::VcfToParquet(command) => &command.messages,
+            Self::VcsToParquet(command) => &command.messages,
+            Self::HtInfo(command) => &command.messages,
+            Self::ParquetCheck(command) => &command.messages,
             Self::Info(command) => &command.messages,
             Self::Idxstats(command) => &command.messages,
             Self::Flagstat(command) => &command.messages,
@@ -145,7 +167,7 @@ impl Command {
 /// symbolic link named `paf-query`.
 fn with_tool_name(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let called = arguments.first().and_then(|path| Path::new(path).file_stem()?.to_str());
-    if let Some(tool) = TOOLS.into_iter().find(|&tool| called == Some(tool)) {
+    if let Some(tool) = TOOLS.into_iter().chain([SECOND_NAME]).find(|&tool| called == Some(tool)) {
         arguments.insert(1, tool.into());
     }
     arguments

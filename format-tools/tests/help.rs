@@ -73,6 +73,9 @@ fn test_man_writes_a_page_for_every_command_and_tool() {
             "fastq-to-srf",
             "srf-query",
             "srf-to-fastq",
+            "ht-to-parquet",
+            "vcf-to-parquet",
+            "vcs-to-parquet",
         ]
         .map(String::from),
     );

@@ -17,9 +17,9 @@ fn has_chunk(folder: &Path) -> bool {
     entries.flatten().any(|entry| {
         let path = entry.path();
         path.is_dir() && has_chunk(&path)
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "bin" || extension == "parquet")
+            || path.extension().is_some_and(|extension| {
+                ["bin", "parquet", "srf"].iter().any(|known| extension == *known)
+            })
     })
 }
 
@@ -40,33 +40,62 @@ fn stop(mut child: Child, dataset: &Path, (signal, number): (&str, i32)) {
     assert!(!dataset.join("_manifests").exists() && !dataset.join("_metadata.json").exists());
 }
 
-fn reads_of(dataset: &Path) -> String {
-    stdout_of(["paf-to-bam".as_ref(), "-O".as_ref(), "sam".as_ref(), dataset.as_os_str()])
+/// A conversion there and back.
+struct Job {
+    to: &'static [&'static str],
+    back: &'static [&'static str],
+    write_input: fn(&Path),
 }
 
-/// Converts half of a BAM, sends the signal once chunks are written, and converts the whole.
-fn interrupt_alignments(signal: &str, number: i32) {
+const ALIGNMENTS: Job = Job {
+    to: &["bam-to-paf", "--quiet"],
+    back: &["paf-to-bam", "-O", "sam"],
+    write_input: |bam| {
+        let simulate = ["simulate", "--reads", "120k", "--quiet", "-o"].map(AsRef::as_ref);
+        stdout_of(simulate.into_iter().chain([bam.as_os_str()]));
+    },
+};
+
+const READS: Job = Job {
+    to: &["fastq-to-srf", "--quiet", "--chunk-reads", "5000"],
+    back: &["srf-to-fastq", "--quiet"],
+    write_input: |fastq| {
+        let mut text = String::new();
+        for read in 0..60_000_u32 {
+            let bases: String = (0..100)
+                .map(|at| "ACGT".as_bytes()[(read * 7 + at * at) as usize % 4] as char)
+                .collect();
+            text += &format!("@read:{read}\n{bases}\n+\n{}\n", "FF:F,".repeat(20));
+        }
+        std::fs::write(fastq, text).expect("a file");
+    },
+};
+
+/// Converts most of an input, sends the signal once chunks are written, and converts the whole.
+fn interrupt(job: &Job, signal: &str, number: i32) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
-    let (bam, undisturbed, dataset) = (path("x.bam"), path("undisturbed.paf"), path("x.paf"));
-    let simulate = ["simulate", "--reads", "120k", "--quiet", "-o"].map(AsRef::as_ref);
-    stdout_of(simulate.into_iter().chain([bam.as_os_str()]));
-    let convert = |to: &Path| {
-        stdout_of(["bam-to-paf".as_ref(), "--quiet".as_ref(), bam.as_os_str(), to.as_os_str()])
+    let (input, undisturbed, dataset) = (path("input"), path("undisturbed"), path("dataset"));
+    (job.write_input)(&input);
+    let command = |words: &[&str], paths: &[&Path]| -> Vec<std::ffi::OsString> {
+        let words = words.iter().map(std::ffi::OsString::from);
+        words.chain(paths.iter().map(|path| path.as_os_str().to_owned())).collect()
     };
+    let convert = |to: &Path| stdout_of(command(job.to, &[&input, to]));
+    let reads_of = |dataset: &Path| stdout_of(command(job.back, &[dataset]));
     convert(&undisturbed);
 
-    let mut child = format_tools(["bam-to-paf".as_ref(), "-".as_ref(), dataset.as_os_str()])
+    let mut child = format_tools(command(job.to, &[Path::new("-"), &dataset]))
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let bytes = std::fs::read(&bam).expect("the BAM");
-    let mut input = child.stdin.take().expect("a pipe");
+    let bytes = std::fs::read(&input).expect("the input");
+    let mut pipe = child.stdin.take().expect("a pipe");
     // The program waits for the rest, however fast it is.
-    input.write_all(&bytes[..bytes.len() * 9 / 10]).expect("the program reads");
+    pipe.write_all(&bytes[..bytes.len() * 9 / 10]).expect("the program reads");
     stop(child, &dataset, (signal, number));
-    drop(input);
+    drop(pipe);
 
     convert(&dataset);
     assert!(reads_of(&dataset) == reads_of(&undisturbed), "the second run gives other reads");
@@ -122,12 +151,22 @@ fn interrupt_variants(signal: &str, number: i32) {
 
 #[test]
 fn test_killed_conversion_leaves_no_dataset() {
-    interrupt_alignments("-KILL", 9);
+    interrupt(&ALIGNMENTS, "-KILL", 9);
 }
 
 #[test]
 fn test_interrupted_conversion_leaves_no_dataset() {
-    interrupt_alignments("-INT", 2);
+    interrupt(&ALIGNMENTS, "-INT", 2);
+}
+
+#[test]
+fn test_killed_conversion_of_reads_leaves_no_dataset() {
+    interrupt(&READS, "-KILL", 9);
+}
+
+#[test]
+fn test_interrupted_conversion_of_reads_leaves_no_dataset() {
+    interrupt(&READS, "-INT", 2);
 }
 
 #[test]

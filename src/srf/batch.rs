@@ -1,5 +1,6 @@
 //! Reads in columns, between text and chunks.
 
+use super::quality::Quality;
 use crate::error::{Error, Result};
 use crate::records::reads::{Framed, Parts, Style};
 
@@ -17,13 +18,50 @@ impl Texts {
         self.ends.push(self.bytes.len() as u32);
     }
 
-    pub(super) fn get(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        &self.bytes[start..self.ends[index] as usize]
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |&end| end as usize)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
+    fn end(&self, index: usize) -> usize {
+        self.ends.get(index).map_or(0, |&end| end as usize)
+    }
+
+    /// A text; empty where the texts were not asked for.
+    pub(super) fn get(&self, index: usize) -> &[u8] {
+        self.bytes.get(self.start(index)..self.end(index)).unwrap_or_default()
+    }
+}
+
+/// Parts of reads that a reader may do without. Lengths are always there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields(u8);
+
+impl Fields {
+    /// Lengths only.
+    pub const LENGTHS: Self = Self(0);
+    /// Names.
+    pub const NAMES: Self = Self(1);
+    /// What follows names.
+    pub const DESCRIPTIONS: Self = Self(2);
+    /// Bases.
+    pub const BASES: Self = Self(4);
+    /// Qualities.
+    pub const QUALITIES: Self = Self(8);
+    /// What is said of qualities, where it is stored.
+    pub const SCORES: Self = Self(16);
+    /// Records that the style does not write as they were.
+    pub const EXACT: Self = Self(32);
+    /// All that a record's text consists of.
+    pub const TEXT: Self = Self(1 | 2 | 4 | 8 | 32);
+
+    /// These and those.
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether all of `others` are among these.
+    pub fn has(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
     }
 }
 
@@ -31,7 +69,7 @@ impl Texts {
 pub(super) type Sparse = Vec<(u32, Vec<u8>)>;
 
 /// One read of each row: the first or the second of a pair, or the only one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Mate {
     /// Bases; ends of qualities are the same.
     pub(super) bases: Texts,
@@ -39,11 +77,14 @@ pub(super) struct Mate {
     pub(super) qualities: Vec<u8>,
     /// Records that the style does not write as they were.
     pub(super) exact: Sparse,
+    /// What is said of the qualities, where it was read and not they.
+    pub(super) scores: Vec<Option<Quality>>,
 }
 
 /// Reads in columns. A row is a read, or the two reads of a pair.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
+    pub(super) rows: usize,
     pub(super) names: Texts,
     /// Empty texts for rows without one.
     pub(super) descriptions: Texts,
@@ -52,6 +93,8 @@ pub struct Batch {
     pub(super) second_descriptions: Sparse,
     pub(super) mates: Vec<Mate>,
     pub(super) styles: Vec<Style>,
+    /// The numbers of the rows, where they do not follow one another.
+    pub(super) numbers: Vec<u64>,
 }
 
 /// The last character of names of second reads, where first ones end in `/1`.
@@ -83,7 +126,7 @@ impl Batch {
     /// Takes framed records apart: one file, or the two of pairs.
     pub(super) fn parse(framed: &[Framed], styles: &[Style]) -> Result<Self> {
         let rows = framed.first().map_or(0, |first| first.frames.len());
-        let mut batch = Self { styles: styles.to_vec(), ..Self::default() };
+        let mut batch = Self { rows, styles: styles.to_vec(), ..Self::default() };
         let (mut joined, mut scratch) = ([Vec::new(), Vec::new()], Vec::new());
         for (number, (file, style)) in framed.iter().zip(styles).enumerate() {
             let mut mate = Mate::default();
@@ -159,7 +202,7 @@ impl Batch {
 
     /// How many rows.
     pub fn rows(&self) -> usize {
-        self.names.len()
+        self.rows
     }
 
     /// How many reads a row has.
@@ -169,14 +212,22 @@ impl Batch {
 
     /// Bases of a read.
     pub fn length(&self, row: usize, mate: usize) -> usize {
-        self.mates[mate].bases.get(row).len()
+        let bases = &self.mates[mate].bases;
+        bases.end(row) - bases.start(row)
     }
 
     /// Qualities of a read, as FASTQ writes them.
     pub fn qualities(&self, row: usize, mate: usize) -> &[u8] {
         let mate = &self.mates[mate];
-        let start = if row == 0 { 0 } else { mate.bases.ends[row - 1] as usize };
-        mate.qualities.get(start..mate.bases.ends[row] as usize).unwrap_or_default()
+        mate.qualities.get(mate.bases.start(row)..mate.bases.end(row)).unwrap_or_default()
+    }
+
+    /// What is said of a read's qualities; `None` where there are none.
+    pub fn quality(&self, row: usize, mate: usize) -> Option<Quality> {
+        match self.mates[mate].scores.get(row) {
+            Some(score) => *score,
+            None => Quality::of(self.qualities(row, mate)).map(|(quality, _)| quality),
+        }
     }
 
     /// A read's parts; `scratch` holds what is derived for a second read.
@@ -189,7 +240,8 @@ impl Batch {
         let [name, text] = scratch;
         let bases = self.mates[mate].bases.get(row);
         let qualities = self.qualities(row, mate);
-        let description = self.has_description[row].then(|| self.descriptions.get(row));
+        let has_description = self.has_description.get(row) == Some(&true);
+        let description = has_description.then(|| self.descriptions.get(row));
         if mate == 0 {
             return Parts { name: self.names.get(row), description, bases, qualities };
         }
@@ -230,7 +282,14 @@ impl Batch {
         let mut scratch = [Vec::new(), Vec::new()];
         let bytes = self.mates[mate].bases.bytes.len() * 2 + self.names.bytes.len() * 2;
         out.reserve(bytes + self.descriptions.bytes.len() * 2 + self.rows() * 8);
-        (0..self.rows()).for_each(|row| self.push_text(row, mate, &mut scratch, out));
+        let mut exact = self.mates[mate].exact.iter().peekable();
+        let style = self.styles[mate];
+        for row in 0..self.rows() {
+            match exact.next_if(|(at, _)| *at as usize == row) {
+                Some((_, text)) => out.extend_from_slice(text),
+                None => style.push(&self.parts(row, mate, &mut scratch), out),
+            }
+        }
     }
 
     /// The digest of what [`push_file`](Self::push_file) writes: its CRC-32C, and its length modulo
@@ -240,44 +299,5 @@ impl Batch {
         digest[..4].copy_from_slice(&crc32c::crc32c(text).to_le_bytes());
         digest[4..].copy_from_slice(&(text.len() as u32).to_le_bytes());
         digest
-    }
-}
-
-/// Errors expected of a quality, by its character.
-fn error_table() -> &'static [f64; 128] {
-    static TABLE: std::sync::OnceLock<[f64; 128]> = std::sync::OnceLock::new();
-    TABLE.get_or_init(|| {
-        std::array::from_fn(|byte| 10_f64.powf(-((byte as f64 - 33.0).max(0.0)) / 10.0))
-    })
-}
-
-/// What is said of a read's qualities.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Quality {
-    /// The arithmetic mean, in steps of 1/64.
-    pub(super) average: f32,
-    /// The sum of the error probabilities, to eight significant bits.
-    pub(super) expected_errors: f32,
-    /// The sum.
-    pub(super) sum: u64,
-}
-
-impl Quality {
-    /// Of qualities as FASTQ writes them; `None` where there are none.
-    pub(super) fn of(qualities: &[u8]) -> Option<Self> {
-        if qualities.is_empty() {
-            return None;
-        }
-        let sum: u64 = qualities.iter().map(|&byte| u64::from(byte.saturating_sub(33))).sum();
-        let table = error_table();
-        // Four sums, whose order is fixed, hide the time of an addition.
-        let mut sums = [0.0; 4];
-        for (index, &byte) in qualities.iter().enumerate() {
-            sums[index & 3] += table[usize::from(byte & 127)];
-        }
-        let errors = ((sums[0] + sums[1]) + (sums[2] + sums[3])) as f32;
-        let average = (sum * 64 + qualities.len() as u64 / 2) / qualities.len() as u64;
-        let bits = errors.to_bits().wrapping_add(0x8000) & 0xffff_0000;
-        Some(Self { average: average as f32 / 64.0, expected_errors: f32::from_bits(bits), sum })
     }
 }

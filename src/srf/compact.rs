@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BinaryArray, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::batch::{Batch, Mate, Sparse, Texts};
+use super::buffers::{self, Kind};
+use super::ipc::{self, Columns, Message};
+use super::plain::Shape;
 use crate::codec::{self, Codec, Effort, Nature, names, quality, varint};
 use crate::error::{Error, Result};
 use crate::records::reads::Style;
@@ -15,13 +16,20 @@ use crate::records::reads::Style;
 const MAX_STREAM: usize = 1 << 31;
 
 /// The schema.
-pub(super) fn schema(styles: &[Style], metadata: &[(String, String)]) -> Arc<Schema> {
+pub(super) fn schema(
+    styles: &[Style],
+    has_numbers: bool,
+    metadata: &[(String, String)],
+) -> Arc<Schema> {
     let mut fields = vec![Field::new("read_ids", DataType::Binary, false)];
     for mate in 0..styles.len() {
         let suffix = if mate == 0 { "" } else { "_2" };
         for name in ["lengths", "bases", "other_bases", "qualities", "descriptions", "exact"] {
             fields.push(Field::new(format!("{name}{suffix}"), DataType::Binary, false));
         }
+    }
+    if has_numbers {
+        fields.push(Field::new("rows", DataType::Binary, false));
     }
     Arc::new(Schema::new(fields).with_metadata(metadata.iter().cloned().collect()))
 }
@@ -107,51 +115,57 @@ fn read_sparse(bytes: &[u8], rows: usize) -> Result<Sparse> {
 }
 
 const BASES: &[u8; 4] = b"ACGT";
+/// What stands for a byte that is no base of these.
+const OTHER: u8 = 4;
 
-fn code(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A' => 0,
-        b'C' => 1,
-        b'G' => 2,
-        b'T' => 3,
-        _ => return None,
-    })
-}
+/// The two bits of a base, by its letter.
+const CODES: [u8; 256] = {
+    let mut codes = [OTHER; 256];
+    let mut code = 0;
+    while code < 4 {
+        codes[BASES[code] as usize] = code as u8;
+        code += 1;
+    }
+    codes
+};
 
-/// Bases as two bits each, four a byte from the lowest; and runs of what is none of `ACGT`.
-fn pack(bases: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let mut codes = vec![0; bases.len().div_ceil(4)];
-    let (mut others, mut last, mut at) = (Vec::new(), 0, 0);
-    while at < bases.len() {
-        match code(bases[at]) {
-            Some(code) => {
-                codes[at / 4] |= code << (2 * (at % 4));
-                at += 1;
-            }
-            None => {
-                let run = bases[at..].iter().take_while(|&&byte| byte == bases[at]).count();
-                varint::put(&mut others, (at - last) as u64);
-                varint::put(&mut others, run as u64);
-                others.push(bases[at]);
-                at += run;
-                last = at;
-            }
+/// The four bases of a byte.
+const QUADS: [[u8; 4]; 256] = {
+    let mut quads = [[0; 4]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut place = 0;
+        while place < 4 {
+            quads[byte][place] = BASES[byte >> (2 * place) & 3];
+            place += 1;
         }
+        byte += 1;
     }
-    (codes, others)
+    quads
+};
+
+/// Replaces what is none of `ACGT` by `A`, and gives the runs of it.
+fn take_others(bases: &mut [u8]) -> Vec<u8> {
+    let (mut others, mut last, mut at) = (Vec::new(), 0, 0);
+    let is_other = |&byte: &u8| CODES[usize::from(byte)] == OTHER;
+    while let Some(next) = bases[at..].iter().position(is_other) {
+        at += next;
+        let byte = bases[at];
+        let run = bases[at..].iter().take_while(|&&other| other == byte).count();
+        varint::put(&mut others, (at - last) as u64);
+        varint::put(&mut others, run as u64);
+        others.push(byte);
+        bases[at..at + run].fill(b'A');
+        at += run;
+        last = at;
+    }
+    others
 }
 
-fn unpack_bases(codes: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
-    if codes.len() != length.div_ceil(4) {
-        return Err(Error::corrupt("a batch has another number of bases than its lengths say"));
-    }
-    let quad = |&byte: &u8| {
-        let base = |place: u8| BASES[usize::from(byte >> place & 3)];
-        [base(0), base(2), base(4), base(6)]
-    };
-    let mut bases: Vec<u8> = codes.iter().flat_map(quad).collect();
-    bases.truncate(length);
+/// Puts those runs back.
+fn put_others(bases: &mut [u8], others: &[u8]) -> Result<()> {
     let (mut rest, mut at) = (others, 0_usize);
+    let length = bases.len();
     while !rest.is_empty() {
         at += varint::take_len(&mut rest, length)?;
         let run = varint::take_len(&mut rest, length)?;
@@ -161,49 +175,67 @@ fn unpack_bases(codes: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
         at += run;
         rest = tail;
     }
-    Ok(bases)
+    Ok(())
+}
+
+/// Bases as two bits each, four a byte from the lowest.
+fn pack(bases: &[u8]) -> Vec<u8> {
+    let code = |base: u8| CODES[usize::from(base)] & 3;
+    let pack = |bases: &[u8]| bases.iter().rev().fold(0, |byte, &base| byte << 2 | code(base));
+    let (quads, rest) = bases.as_chunks::<4>();
+    let mut codes: Vec<u8> = quads.iter().map(|quad| pack(quad)).collect();
+    if !rest.is_empty() {
+        codes.push(pack(rest));
+    }
+    codes
 }
 
 /// Which form the bases have.
 const TWO_BIT: u8 = 0;
 const TEXT: u8 = 1;
 
-fn encode_bases(bases: &[u8], effort: Effort) -> (Vec<u8>, Vec<u8>) {
-    let (codes, others) = pack(bases);
-    let mut best = vec![TWO_BIT];
-    best.extend(stream(&codes, Nature::Bytes, effort.min(Effort::Default)));
-    // Repeats among reads do not lie at whole bytes of four bases.
-    let level = if effort == Effort::Archive { Effort::Archive } else { Effort::Default };
-    let plain: Vec<u8> =
-        bases.iter().map(|&byte| if code(byte).is_some() { byte } else { b'A' }).collect();
-    let text = stream(&plain, Nature::Text, level);
-    if text.len() + 1 < best.len() {
-        best = vec![TEXT];
-        best.extend(text);
-    }
-    (best, stream(&others, Nature::Bytes, effort))
+/// The bases, and what among them is none of `ACGT`.
+fn encode_bases(mut bases: Vec<u8>, effort: Effort) -> Result<(Vec<u8>, Vec<u8>)> {
+    let others = take_others(&mut bases);
+    // Repeats among reads do not lie at whole bytes of four bases, so they are looked for in text.
+    let text = match effort {
+        Effort::Archive => stream(&bases, Nature::Text, effort),
+        _ => {
+            let bytes = buffers::frame(&bases, Kind::Bases, effort)?;
+            packed(codec::Coded { codec: Codec::Zstd, bytes }, bases.len())
+        }
+    };
+    let (kind, coded) = match text.len() < bases.len() / 4 {
+        true => (TEXT, text),
+        false => (TWO_BIT, stream(&pack(&bases), Nature::Symbols, Effort::Fast)),
+    };
+    let mut form = vec![kind];
+    form.extend(coded);
+    Ok((form, stream(&others, Nature::Bytes, effort)))
 }
 
 fn decode_bases(form: &[u8], others: &[u8], length: usize) -> Result<Vec<u8>> {
+    let wrong = || Error::corrupt("a batch has not as many bases as its lengths say");
     let (&kind, bytes) =
         form.split_first().ok_or_else(|| Error::corrupt("a batch has no bases"))?;
     let data = unpack(bytes)?;
-    let others = unpack(others)?;
-    match kind {
-        TWO_BIT => unpack_bases(&data, &others, length),
-        TEXT => {
-            let (codes, _) = pack(&data);
-            if data.len() != length {
-                return Err(Error::corrupt("a batch has not as many bases as its lengths say"));
-            }
-            unpack_bases(&codes, &others, length)
+    let mut bases = match kind {
+        TWO_BIT if data.len() == length.div_ceil(4) => {
+            let mut bases = Vec::with_capacity(4 * data.len());
+            data.iter().for_each(|&byte| bases.extend_from_slice(&QUADS[usize::from(byte)]));
+            bases.truncate(length);
+            bases
         }
-        _ => Err(Error::unsupported("bases in a form that this version does not know")),
-    }
+        TEXT if data.len() == length => data,
+        TWO_BIT | TEXT => return Err(wrong()),
+        _ => return Err(Error::unsupported("bases in a form that this version does not know")),
+    };
+    put_others(&mut bases, &unpack(others)?)?;
+    Ok(bases)
 }
 
-/// The columns of a batch.
-pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Result<RecordBatch> {
+/// The message of a batch.
+pub(super) fn message(mut batch: Batch, effort: Effort) -> Result<Message> {
     let rows = batch.rows();
     let name_lengths = lengths_of(&batch.names.ends);
     let mut ids = Vec::new();
@@ -211,23 +243,34 @@ pub(super) fn columns(batch: &Batch, schema: &Arc<Schema>, effort: Effort) -> Re
     varint::put(&mut ids, batch.names.bytes.len() as u64);
     ids.extend(names::encode(&batch.names.bytes, &name_lengths, effort));
     let mut columns = vec![ids];
-    for (number, mate) in batch.mates.iter().enumerate() {
+    for (number, mate) in std::mem::take(&mut batch.mates).into_iter().enumerate() {
         let lengths = lengths_of(&mate.bases.ends);
-        let (bases, others) = encode_bases(&mate.bases.bytes, effort);
+        let (bases, others) = encode_bases(mate.bases.bytes, effort)?;
         let qualities = quality::encode(&mate.qualities, &lengths, &[], effort);
         columns.push(numbers(&lengths, effort));
         columns.push(bases);
         columns.push(others);
         columns.push(packed(qualities, mate.qualities.len()));
         columns.push(match number {
-            0 => descriptions(batch, effort),
+            0 => descriptions(&batch, effort),
             _ => sparse(&batch.second_descriptions, effort),
         });
         columns.push(sparse(&mate.exact, effort));
     }
-    let array = |bytes: Vec<u8>| -> ArrayRef { Arc::new(BinaryArray::from_iter_values([bytes])) };
-    RecordBatch::try_new(schema.clone(), columns.into_iter().map(array).collect())
-        .map_err(|error: ArrowError| Error::internal("building Arrow columns").caused_by(error))
+    if !batch.numbers.is_empty() {
+        let numbers: Vec<u8> =
+            batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        columns.push(stream(&numbers, Nature::Numbers(8), effort));
+    }
+    let mut of_message = Columns::default();
+    for column in columns {
+        of_message.node(1, 0);
+        of_message.buffer(Vec::new());
+        let ends = [0, column.len() as u32];
+        of_message.buffer(ends.into_iter().flat_map(u32::to_le_bytes).collect());
+        of_message.buffer(column);
+    }
+    Ok(ipc::message(1, &of_message, false))
 }
 
 /// Descriptions as names: a byte that says whether there is one, and the text.
@@ -280,25 +323,25 @@ fn texts(bytes: Vec<u8>, lengths: &[u32]) -> Result<Texts> {
     Ok(Texts { bytes, ends })
 }
 
-/// The reads of a record batch.
-pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Result<Batch> {
+/// The reads of a batch.
+pub(super) fn batch(buffers: &[&[u8]], shape: Shape<'_>, rows: usize) -> Result<Batch> {
+    let Shape { styles, has_numbers, .. } = shape;
     let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
-    if columns.num_columns() != 1 + MATE_COLUMNS * styles.len() || columns.num_rows() != 1 {
+    let count = 1 + MATE_COLUMNS * styles.len();
+    if buffers.len() != 3 * (count + usize::from(has_numbers)) {
         return Err(wrong());
     }
-    let column = |at: usize| {
-        let column = columns.column(at).as_binary_opt::<i32>();
-        column.filter(|column| column.is_valid(0)).map(|column| column.value(0)).ok_or_else(wrong)
-    };
+    // Before each column's bytes come the buffers of what is null and of offsets.
+    let column = |at: usize| buffers.get(3 * at + 2).copied().ok_or_else(wrong);
     let mut ids = column(0)?;
-    let count = varint::take_len(&mut ids, MAX_STREAM)?;
+    let said = varint::take_len(&mut ids, MAX_STREAM)?;
     let total = varint::take_len(&mut ids, MAX_STREAM)?;
-    if count != rows {
+    if said != rows {
         return Err(Error::corrupt("a batch has another number of reads than its index says"));
     }
     let (bytes, lengths) = names::decode(ids, rows, total)?;
-    let mut batch =
-        Batch { names: texts(bytes, &lengths)?, styles: styles.to_vec(), ..Batch::default() };
+    let names = texts(bytes, &lengths)?;
+    let mut batch = Batch { rows, names, styles: styles.to_vec(), ..Batch::default() };
     for (number, style) in styles.iter().enumerate() {
         let column = |at: usize| column(1 + number * MATE_COLUMNS + at);
         let lengths = read_numbers(column(0)?, rows)?;
@@ -306,9 +349,9 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
         let total = usize::try_from(total).ok().filter(|&total| total <= MAX_STREAM);
         let total = total.ok_or_else(|| Error::corrupt("a batch is too long"))?;
         let bases = decode_bases(column(1)?, column(2)?, total)?;
-        let (count, codec, coded) = open(column(3)?)?;
+        let (length, codec, coded) = open(column(3)?)?;
         let is_fasta = style.fasta;
-        if count != if is_fasta { 0 } else { total } {
+        if length != if is_fasta { 0 } else { total } {
             return Err(Error::corrupt("a batch has not one quality per base"));
         }
         let qualities = match is_fasta {
@@ -320,7 +363,47 @@ pub(super) fn batch(columns: &RecordBatch, styles: &[Style], rows: usize) -> Res
             _ => batch.second_descriptions = read_sparse(column(4)?, rows)?,
         }
         let exact = read_sparse(column(5)?, rows)?;
-        batch.mates.push(Mate { bases: texts(bases, &lengths)?, qualities, exact });
+        let bases = texts(bases, &lengths)?;
+        batch.mates.push(Mate { bases, qualities, exact, scores: Vec::new() });
+    }
+    if has_numbers {
+        let numbers = unpack(column(count)?)?;
+        if numbers.len() != 8 * rows {
+            return Err(Error::corrupt("a batch has not one number per row"));
+        }
+        let (numbers, _) = numbers.as_chunks::<8>();
+        batch.numbers = numbers.iter().map(|&number| u64::from_le_bytes(number)).collect();
     }
     Ok(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn test_bases_come_back(bases in "[ACGTNacgtRY.*-]{0,300}", repeats in 1_usize..40) {
+            let bases = bases.repeat(repeats).into_bytes();
+            for effort in [Effort::Fast, Effort::Default, Effort::Archive] {
+                let (form, others) = encode_bases(bases.clone(), effort).unwrap();
+                prop_assert_eq!(&decode_bases(&form, &others, bases.len()).unwrap(), &bases);
+                prop_assert!(decode_bases(&form, &others, bases.len() + 4).is_err());
+            }
+        }
+
+        #[test]
+        fn test_damaged_runs_never_panic(runs in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = put_others(&mut [b'A'; 50], &runs);
+            let _ = read_sparse(&runs, 9);
+            let _ = decode_bases(&runs, &runs, 60);
+        }
+    }
+
+    #[test]
+    fn test_bases_are_packed_from_the_lowest_bits() {
+        assert_eq!(pack(b"ACGTC"), [0b11_10_01_00, 1]);
+        assert_eq!(QUADS[0b11_10_01_00], *b"ACGT");
+    }
 }

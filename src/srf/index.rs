@@ -1,5 +1,6 @@
 //! Where batches lie, and what they hold.
 
+use super::ipc::{self, Message};
 use super::manifest::Page;
 use crate::codec::varint;
 use crate::error::{Error, Result};
@@ -26,6 +27,72 @@ pub(super) struct ChunkRef {
     /// The length of all reads of each file, or 0.
     pub(super) fixed: [u32; 2],
     pub(super) batches: Vec<BatchRef>,
+}
+
+/// Buffers of a batch: the size and the CRC-32C of each.
+pub(super) type Buffers = Vec<(u32, u32)>;
+
+/// Checksums of a message: CRC-32C of all of it, and of each buffer.
+pub(super) struct Sums {
+    pub(super) message: u32,
+    pub(super) buffers: Buffers,
+}
+
+impl Sums {
+    /// Of a message, with those of its buffers where they are wanted.
+    pub(super) fn of(message: &Message, with_buffers: bool) -> Self {
+        let body = message.bytes.get(message.head as usize..).unwrap_or_default();
+        let sizes = message.buffers.iter().copied();
+        let sums = ipc::places(sizes)
+            .map(|place| (place.len() as u32, crc32c::crc32c(body.get(place).unwrap_or_default())));
+        Self {
+            message: crc32c::crc32c(&message.bytes),
+            buffers: if with_buffers { sums.collect() } else { Buffers::new() },
+        }
+    }
+}
+
+/// Appends the buffers of a chunk's batches as a page of the index of columns.
+pub(super) fn push_columns(chunk: &[Buffers], object: &mut Vec<u8>) -> Page {
+    let start = object.len();
+    for &(size, crc) in chunk.iter().flatten() {
+        varint::put(object, size.into());
+        if size > 0 {
+            object.extend_from_slice(&crc.to_le_bytes());
+        }
+    }
+    Page {
+        size: (object.len() - start) as u32,
+        crc: crc32c::crc32c(&object[start..]),
+        rows: 0,
+        batches: chunk.len() as u32,
+    }
+}
+
+/// Reads such a page, for so many batches of so many buffers.
+pub(super) fn parse_columns(
+    mut bytes: &[u8],
+    batches: usize,
+    count: usize,
+) -> Result<Vec<Buffers>> {
+    let damaged = || Error::corrupt("a page of the index of columns is damaged");
+    let rest = &mut bytes;
+    let mut chunk = Vec::new();
+    for _ in 0..batches {
+        let mut buffers = Buffers::with_capacity(count);
+        for _ in 0..count {
+            let size = u32::try_from(varint::take(rest)?).map_err(|_| damaged())?;
+            let mut crc = [0; 4];
+            if size > 0 {
+                let (found, tail) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+                crc = *found;
+                *rest = tail;
+            }
+            buffers.push((size, u32::from_le_bytes(crc)));
+        }
+        chunk.push(buffers);
+    }
+    if rest.is_empty() { Ok(chunk) } else { Err(damaged()) }
 }
 
 /// Most batches of a chunk.
@@ -116,6 +183,13 @@ impl Default for Extremes {
 }
 
 impl Extremes {
+    /// What could be in a batch of which nothing is known.
+    pub(super) const ANY: Self = Self {
+        average: (f32::NEG_INFINITY, f32::INFINITY),
+        errors: (f32::NEG_INFINITY, f32::INFINITY),
+        length: (0, u32::MAX),
+    };
+
     pub(super) fn add_quality(&mut self, average: f32, errors: f32) {
         self.average = (self.average.0.min(average), self.average.1.max(average));
         self.errors = (self.errors.0.min(errors), self.errors.1.max(errors));
@@ -166,4 +240,65 @@ pub(super) fn read_length(bytes: &[u8], into: &mut [Extremes]) -> Result<()> {
         batch.length = (number(&entry[..4]), number(&entry[4..]));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk() -> ChunkRef {
+        let batch = |offset, size| BatchRef {
+            offset,
+            size,
+            head: 200,
+            rows: 5,
+            crc: 0xdead_beef,
+            digests: vec![[1, 2, 3, 4, 5, 6, 7, 8], [8; 8]],
+        };
+        ChunkRef {
+            path: "chunks/0-9.x.srf".to_owned(),
+            fixed: [100, 0],
+            batches: vec![batch(1000, 300), batch(1304, 77)],
+        }
+    }
+
+    #[test]
+    fn test_pages_of_batches_and_columns_come_back() {
+        let mut object = vec![9];
+        let page = chunk().push(&mut object);
+        assert_eq!((page.rows, page.batches, page.size as usize), (10, 2, object.len() - 1));
+        assert_eq!(ChunkRef::parse(&object[1..], 2).unwrap(), chunk());
+        assert!(ChunkRef::parse(&object[1..], 1).is_err());
+        let columns = vec![vec![(0, 0), (300, 7), (1, u32::MAX)]; 2];
+        let mut object = Vec::new();
+        let page = push_columns(&columns, &mut object);
+        assert_eq!(page.size as usize, object.len());
+        assert_eq!(parse_columns(&object, 2, 3).unwrap(), columns);
+        assert!(parse_columns(&object, 2, 4).is_err() && parse_columns(&object, 1, 3).is_err());
+    }
+
+    #[test]
+    fn test_cut_pages_are_refused() {
+        let (mut batches, mut columns) = (Vec::new(), Vec::new());
+        chunk().push(&mut batches);
+        push_columns(&[vec![(300, 7), (2, 3)]], &mut columns);
+        (0..batches.len()).for_each(|end| assert!(ChunkRef::parse(&batches[..end], 2).is_err()));
+        (0..columns.len()).for_each(|end| assert!(parse_columns(&columns[..end], 1, 2).is_err()));
+    }
+
+    #[test]
+    fn test_extremes_come_back() {
+        let mut some = Extremes::default();
+        some.add_quality(30.5, 0.25);
+        some.add_quality(12.0, 4.0);
+        some.add_length(70);
+        let batches = [some, Extremes::default()];
+        let (quality, length) = extremes(&batches);
+        let mut found = [Extremes::ANY; 2];
+        read_quality(&quality, &mut found).unwrap();
+        read_length(&length, &mut found).unwrap();
+        assert_eq!(found, batches);
+        assert!(read_quality(&quality[1..], &mut found).is_err());
+        assert!(read_length(&length[1..], &mut found).is_err());
+    }
 }

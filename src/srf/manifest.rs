@@ -12,6 +12,8 @@ pub const FORMAT: &str = "srf";
 pub const VERSION: &str = "1.0";
 /// The kind of the index of batches.
 pub const BATCHES_KIND: &str = "batches";
+/// The kind of the index of columns.
+pub const COLUMNS_KIND: &str = "columns";
 /// The kind of the index by quality.
 pub const QUALITY_KIND: &str = "by_quality";
 /// The kind of the index by length.
@@ -20,6 +22,16 @@ pub const LENGTH_KIND: &str = "by_length";
 pub const IDS_KIND: &str = "by_read_id";
 /// The count of a chunk's reads.
 pub const READS: &str = "reads";
+/// The count of a chunk's reads where they are those of other chunks in another order.
+pub const AGAIN: &str = "reads_again";
+
+/// The kind of an index of the view in an order.
+pub fn kind_of(kind: &str, order: Order) -> String {
+    match order {
+        Order::None => kind.to_owned(),
+        order => format!("{}_in_{}", kind, order.folder()),
+    }
+}
 
 /// How chunks hold reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +44,43 @@ pub enum Layout {
     Compact,
 }
 
-/// The order of the reads.
+/// What a second view orders reads by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// That of the input.
+    /// There is no second view: reads are in the order of the input only.
     #[default]
     None,
+    /// Average quality.
+    Quality,
+    /// Length.
+    Length,
+}
+
+impl Order {
+    /// The folder of the view's chunks.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::None => "chunks",
+            Self::Quality => QUALITY_KIND,
+            Self::Length => LENGTH_KIND,
+        }
+    }
+}
+
+/// Where the reads of a view lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// How many chunks.
+    pub chunk_count: u64,
+    /// Their bytes.
+    pub chunk_bytes: u64,
+    /// How many batches.
+    pub batch_count: u64,
+    /// Where batches lie: a page for each chunk.
+    pub batches: Vec<Page>,
+    /// Where the buffers of batches lie: a page for each chunk; none in the compact layout.
+    pub columns: Vec<Page>,
 }
 
 /// The members of an SRF manifest.
@@ -56,11 +98,9 @@ pub struct Details {
     pub min_length: u32,
     /// The longest read.
     pub max_length: u32,
-    /// How many chunks.
-    pub chunk_count: u64,
     /// How chunks hold reads.
     pub layout: Layout,
-    /// The order of the reads.
+    /// What the second view orders reads by.
     pub order: Order,
     /// Reads of a row: 2 for pairs.
     pub reads_per_row: u32,
@@ -72,16 +112,15 @@ pub struct Details {
     pub reads_kept_as_text: u64,
     /// Bytes of the text of all reads.
     pub text_bytes: u64,
-    /// Bytes of all chunks.
-    pub chunk_bytes: u64,
     /// How chunks are compressed.
     pub compression: String,
     /// How hard: fast, default or archive.
     pub level: String,
-    /// How many batches.
-    pub batch_count: u64,
-    /// Where batches lie: a page for each chunk.
-    pub batches: Vec<Page>,
+    /// The reads in the order of the input.
+    #[serde(flatten)]
+    pub input_order: View,
+    /// The reads in another order, for queries that it makes cheaper.
+    pub ordered: Option<View>,
     /// Where names lie: pages of equal ranges of their hashes.
     pub read_ids: Vec<Page>,
 }
@@ -130,6 +169,10 @@ impl Details {
         let details: Self = serde_json::from_value(serde_json::Value::Object(members.collect()))
             .map_err(|error| Error::corrupt("the manifest's SRF members").caused_by(error))?;
         let rows = details.styles.len();
+        let has_view = details.order != Order::None;
+        if details.ordered.is_some() != has_view || !details.read_ids.len().is_power_of_two() {
+            return Err(Error::corrupt("the manifest's SRF members contradict each other"));
+        }
         if !(1..=2).contains(&rows) || rows != details.reads_per_row as usize {
             return Err(Error::corrupt("the manifest has not a style for each read of a row"));
         }
@@ -155,7 +198,7 @@ impl Details {
 }
 
 /// The members in the order in which they are written.
-const MEMBERS: [&str; 21] = [
+const MEMBERS: [&str; 22] = [
     "total_reads",
     "total_bases",
     "avg_quality",
@@ -175,6 +218,7 @@ const MEMBERS: [&str; 21] = [
     "level",
     "batch_count",
     "batches",
+    "columns",
     "read_ids",
-    "sample",
+    "ordered",
 ];

@@ -4,16 +4,19 @@
 //! [`verify`] proves one.
 
 mod batch;
+mod buffers;
 mod compact;
-mod file;
-pub mod ids;
+mod ids;
 mod index;
+mod ipc;
 pub mod manifest;
 mod plain;
+mod quality;
 pub mod query;
 pub mod read;
 pub mod verify;
 pub mod write;
 
-pub use batch::Batch;
+pub use batch::{Batch, Fields};
+pub use quality::Quality;
 pub use read::BGZF_END;

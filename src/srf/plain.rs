@@ -2,39 +2,49 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, StringBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int8Type;
-use arrow_array::{
-    Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, FixedSizeListArray, Float32Array,
-    Int8Array, Int32Array, ListArray, RecordBatch, StringArray,
-};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
-use super::batch::{Batch, Mate, Quality, Sparse, Texts};
+use super::batch::{Batch, Fields, Mate, Sparse, Texts};
+use super::buffers::{self, Kind};
+use super::ipc::{self, Columns, Message};
+use super::quality::Quality;
+use crate::codec::Effort;
 use crate::error::{Error, Result};
 use crate::records::reads::Style;
+
+/// The most bytes of a buffer: offsets are 32-bit numbers with a sign.
+const MAX_BYTES: usize = i32::MAX as usize;
+
+/// What decides which columns a chunk has, and of which types.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape<'a> {
+    /// One for each read of a row.
+    pub(super) styles: &'a [Style],
+    /// The length of all reads of each file, or 0.
+    pub(super) fixed: [u32; 2],
+    /// Whether rows lie in an order of their own, and say which they are.
+    pub(super) has_numbers: bool,
+}
+
+fn fixed_size(length: u32) -> Option<i32> {
+    i32::try_from(length).ok().filter(|&length| length > 0)
+}
 
 fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Int8, false))
 }
 
-/// The schema, for reads of one length each (or of several, for 0).
-pub(super) fn schema(
-    styles: &[Style],
-    fixed: [u32; 2],
-    metadata: &[(String, String)],
-) -> Arc<Schema> {
+/// The schema.
+pub(super) fn schema(shape: Shape<'_>, metadata: &[(String, String)]) -> Arc<Schema> {
     let mut fields = vec![Field::new("read_id", DataType::Utf8, false)];
-    for (mate, (style, fixed)) in styles.iter().zip(fixed).enumerate() {
+    for (mate, (style, fixed)) in shape.styles.iter().zip(shape.fixed).enumerate() {
         let suffix = if mate == 0 { "" } else { "_2" };
         let name = |name: &str| format!("{name}{suffix}");
-        let (bases, qualities) = match i32::try_from(fixed) {
-            Ok(length @ 1..) => {
+        let (bases, qualities) = match fixed_size(fixed) {
+            Some(length) => {
                 (DataType::FixedSizeBinary(length), DataType::FixedSizeList(item(), length))
             }
-            _ => (DataType::Binary, DataType::List(item())),
+            None => (DataType::Binary, DataType::List(item())),
         };
         fields.extend([
             Field::new(name("sequence"), bases, false),
@@ -46,182 +56,334 @@ pub(super) fn schema(
             Field::new(name("exact"), DataType::Binary, true),
         ]);
     }
+    if shape.has_numbers {
+        fields.push(Field::new("row", DataType::Int64, false));
+    }
     Arc::new(Schema::new(fields).with_metadata(metadata.iter().cloned().collect()))
 }
 
-/// Columns of one read of a row.
-const MATE_COLUMNS: usize = 7;
-
-fn failed(error: ArrowError) -> Error {
-    Error::internal("building Arrow columns").caused_by(error)
+/// Columns on their way into a message.
+struct Writer {
+    columns: Columns,
+    effort: Effort,
 }
 
-fn offsets(ends: &[u32]) -> OffsetBuffer<i32> {
-    let mut offsets = Vec::with_capacity(ends.len() + 1);
-    offsets.push(0);
-    offsets.extend(ends.iter().map(|&end| end as i32));
-    OffsetBuffer::new(ScalarBuffer::from(offsets))
-}
-
-fn sparse_texts(sparse: &Sparse, rows: usize) -> ArrayRef {
-    let mut builder = StringBuilder::new();
-    let mut texts = sparse.iter().peekable();
-    for row in 0..rows {
-        match texts.next_if(|(at, _)| *at as usize == row) {
-            Some((_, text)) => builder.append_value(String::from_utf8_lossy(text)),
-            None => builder.append_null(),
-        }
+impl Writer {
+    fn buffer(&mut self, data: &[u8], kind: Kind) -> Result<()> {
+        self.columns.buffer(buffers::encode(data, kind, self.effort)?);
+        Ok(())
     }
-    Arc::new(builder.finish())
-}
 
-fn sparse_bytes(sparse: &Sparse, rows: usize) -> ArrayRef {
-    let mut builder = BinaryBuilder::new();
-    let mut texts = sparse.iter().peekable();
-    for row in 0..rows {
-        match texts.next_if(|(at, _)| *at as usize == row) {
-            Some((_, text)) => builder.append_value(text),
-            None => builder.append_null(),
+    /// A column's head: how many values, and which are there.
+    fn column(&mut self, valid: &[bool]) -> Result<()> {
+        let nulls = valid.iter().filter(|&&is_valid| !is_valid).count();
+        self.columns.node(valid.len(), nulls);
+        if nulls == 0 {
+            return self.buffer(&[], Kind::Numbers);
         }
+        let byte = |bits: &[bool]| {
+            bits.iter().enumerate().fold(0, |byte, (place, &bit)| byte | u8::from(bit) << place)
+        };
+        let bits: Vec<u8> = valid.chunks(8).map(byte).collect();
+        self.buffer(&bits, Kind::Numbers)
     }
-    Arc::new(builder.finish())
+
+    fn column_without_nulls(&mut self, rows: usize) -> Result<()> {
+        self.columns.node(rows, 0);
+        self.buffer(&[], Kind::Numbers)
+    }
+
+    fn offsets(&mut self, ends: impl Iterator<Item = u32>) -> Result<()> {
+        let offsets: Vec<u8> = std::iter::once(0).chain(ends).flat_map(u32::to_le_bytes).collect();
+        self.buffer(&offsets, Kind::Offsets)
+    }
+
+    fn texts(&mut self, texts: &Texts, kind: Kind) -> Result<()> {
+        self.offsets(texts.ends.iter().copied())?;
+        self.buffer(&texts.bytes, kind)
+    }
+
+    fn sparse(&mut self, sparse: &Sparse, rows: usize) -> Result<()> {
+        let mut valid = vec![false; rows];
+        let (mut texts, mut all) = (sparse.iter().peekable(), Texts::default());
+        for (row, is_valid) in valid.iter_mut().enumerate() {
+            match texts.next_if(|(at, _)| *at as usize == row) {
+                Some((_, text)) => {
+                    *is_valid = true;
+                    all.push(text);
+                }
+                None => all.push(b""),
+            }
+        }
+        self.column(&valid)?;
+        self.texts(&all, Kind::Text)
+    }
+
+    fn floats(&mut self, scores: &[Option<Quality>], value: impl Fn(Quality) -> f32) -> Result<()> {
+        let valid: Vec<bool> = scores.iter().map(Option::is_some).collect();
+        self.column(&valid)?;
+        let values = scores.iter().map(|score| score.map_or(0.0, &value));
+        let bytes: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
+        self.buffer(&bytes, Kind::Numbers)
+    }
 }
 
-/// The columns of a batch.
-pub(super) fn columns(
-    batch: Batch,
-    qualities: &[Vec<Option<Quality>>],
-    schema: &Arc<Schema>,
-    fixed: [u32; 2],
-) -> Result<RecordBatch> {
-    let rows = batch.rows();
-    let Batch { names, descriptions, has_description, second_descriptions, mates, styles } = batch;
-    let names = StringArray::try_new(offsets(&names.ends), Buffer::from_vec(names.bytes), None)
-        .map_err(failed)?;
-    let nulls = NullBuffer::from(has_description);
-    let nulls = (nulls.null_count() > 0).then_some(nulls);
-    let first_descriptions = StringArray::try_new(
-        offsets(&descriptions.ends),
-        Buffer::from_vec(descriptions.bytes),
-        nulls,
-    )
-    .map_err(failed)?;
-    let mut first_descriptions = Some(first_descriptions);
-    let mut columns: Vec<ArrayRef> = vec![Arc::new(names)];
-    for (((mate, style), fixed), quality) in
-        mates.into_iter().zip(&styles).zip(fixed).zip(qualities)
-    {
-        let Mate { bases: Texts { bytes, ends }, qualities, exact } = mate;
+/// The message of a batch, whose mates have their scores.
+pub(super) fn message(batch: Batch, shape: Shape<'_>, effort: Effort) -> Result<Message> {
+    let rows = batch.rows;
+    let mut to = Writer { columns: Columns::default(), effort };
+    to.column_without_nulls(rows)?;
+    to.texts(&batch.names, Kind::Text)?;
+    for (number, mut mate) in batch.mates.into_iter().enumerate() {
+        let is_fixed = fixed_size(shape.fixed[number]).is_some();
+        to.column_without_nulls(rows)?;
+        if is_fixed {
+            to.buffer(&mate.bases.bytes, Kind::Bases)?;
+        } else {
+            to.texts(&mate.bases, Kind::Bases)?;
+        }
+        mate.qualities.iter_mut().for_each(|quality| *quality = quality.wrapping_sub(33));
+        if shape.styles[number].fasta {
+            to.column(&vec![false; rows])?;
+            to.offsets(std::iter::repeat_n(0, rows))?;
+        } else {
+            to.column_without_nulls(rows)?;
+            if !is_fixed {
+                to.offsets(mate.bases.ends.iter().copied())?;
+            }
+        }
+        to.column_without_nulls(mate.qualities.len())?;
+        to.buffer(&mate.qualities, Kind::Qualities)?;
         let mut start = 0;
-        let lengths: Vec<i32> =
-            ends.iter().map(|&end| (end - std::mem::replace(&mut start, end)) as i32).collect();
-        let phred: Vec<i8> = qualities.iter().map(|&byte| byte.wrapping_sub(33) as i8).collect();
-        let phred: ArrayRef = Arc::new(Int8Array::new(phred.into(), None));
-        match i32::try_from(fixed) {
-            Ok(length @ 1..) => {
-                let bases = FixedSizeBinaryArray::try_new(length, Buffer::from_vec(bytes), None);
-                columns.push(Arc::new(bases.map_err(failed)?));
-                let list = FixedSizeListArray::try_new(item(), length, phred, None);
-                columns.push(Arc::new(list.map_err(failed)?));
-            }
-            _ => {
-                let offsets = offsets(&ends);
-                let bases = BinaryArray::try_new(offsets.clone(), Buffer::from_vec(bytes), None);
-                columns.push(Arc::new(bases.map_err(failed)?));
-                let list = if style.fasta {
-                    let none = OffsetBuffer::new_zeroed(rows);
-                    ListArray::try_new(item(), none, phred, Some(NullBuffer::new_null(rows)))
-                } else {
-                    ListArray::try_new(item(), offsets, phred, None)
-                };
-                columns.push(Arc::new(list.map_err(failed)?));
-            }
+        let lengths = mate.bases.ends.iter().map(|&end| end - std::mem::replace(&mut start, end));
+        let lengths: Vec<u8> = lengths.flat_map(u32::to_le_bytes).collect();
+        to.column_without_nulls(rows)?;
+        to.buffer(&lengths, Kind::Numbers)?;
+        to.floats(&mate.scores, |quality| quality.average)?;
+        to.floats(&mate.scores, |quality| quality.expected_errors)?;
+        if number == 0 {
+            to.column(&batch.has_description)?;
+            to.texts(&batch.descriptions, Kind::Text)?;
+        } else {
+            to.sparse(&batch.second_descriptions, rows)?;
         }
-        columns.push(Arc::new(Int32Array::from(lengths)));
-        let average = |quality: &Option<Quality>| quality.map(|quality| quality.average);
-        let errors = |quality: &Option<Quality>| quality.map(|quality| quality.expected_errors);
-        columns.push(Arc::new(quality.iter().map(average).collect::<Float32Array>()));
-        columns.push(Arc::new(quality.iter().map(errors).collect::<Float32Array>()));
-        columns.push(match first_descriptions.take() {
-            Some(first) => Arc::new(first),
-            None => sparse_texts(&second_descriptions, rows),
-        });
-        columns.push(sparse_bytes(&exact, rows));
+        to.sparse(&mate.exact, rows)?;
     }
-    RecordBatch::try_new(schema.clone(), columns).map_err(failed)
+    if shape.has_numbers {
+        to.column_without_nulls(rows)?;
+        let numbers: Vec<u8> =
+            batch.numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        to.buffer(&numbers, Kind::Numbers)?;
+    }
+    Ok(ipc::message(rows, &to.columns, true))
 }
 
-/// The reads of a record batch.
-pub(super) fn batch(columns: &RecordBatch, styles: &[Style]) -> Result<Batch> {
-    let wrong = || Error::corrupt("an Arrow batch has other columns than its schema says");
-    if columns.num_columns() != 1 + MATE_COLUMNS * styles.len() {
+/// Buffers of the columns of one read of a row, by their number in a batch.
+struct Places {
+    /// Ends of bases, where lengths differ.
+    ends: Option<usize>,
+    bases: usize,
+    /// Of the items; ends of qualities are those of the bases.
+    qualities: usize,
+    /// Validity, and values behind it.
+    averages: usize,
+    errors: usize,
+    /// Validity, ends and bytes.
+    descriptions: usize,
+    exact: usize,
+}
+
+/// Ends and bytes of names.
+const NAMES: usize = 1;
+
+impl Shape<'_> {
+    /// The places of each read's buffers, and how many buffers there are before the rows' numbers.
+    fn places(self) -> (Vec<Places>, usize) {
+        let mut next = NAMES + 2;
+        let mut take = |count: usize| {
+            next += count;
+            next - count
+        };
+        let mates = self.styles.iter().zip(self.fixed).map(|(_, fixed)| {
+            let is_fixed = fixed_size(fixed).is_some();
+            let sequence = take(if is_fixed { 2 } else { 3 });
+            let quality = take(if is_fixed { 3 } else { 4 });
+            let _length = take(2);
+            Places {
+                ends: (!is_fixed).then_some(sequence + 1),
+                bases: sequence + if is_fixed { 1 } else { 2 },
+                qualities: quality + if is_fixed { 2 } else { 3 },
+                averages: take(2),
+                errors: take(2),
+                descriptions: take(3),
+                exact: take(3),
+            }
+        });
+        let mates = mates.collect();
+        (mates, next)
+    }
+
+    /// How many buffers a batch has.
+    pub(super) fn buffer_count(self) -> usize {
+        self.places().1 + if self.has_numbers { 2 } else { 0 }
+    }
+
+    /// The buffers that these fields need, ascending.
+    pub(super) fn buffers_of(self, fields: Fields) -> Vec<usize> {
+        let (mates, count) = self.places();
+        let mut wanted = Vec::new();
+        if fields.has(Fields::NAMES) {
+            wanted.extend([NAMES, NAMES + 1]);
+        }
+        for mate in mates {
+            wanted.extend(mate.ends);
+            if fields.has(Fields::BASES) {
+                wanted.push(mate.bases);
+            }
+            if fields.has(Fields::QUALITIES) {
+                wanted.push(mate.qualities);
+            }
+            if fields.has(Fields::SCORES) {
+                wanted.extend(mate.averages..mate.averages + 4);
+            }
+            if fields.has(Fields::DESCRIPTIONS) {
+                wanted.extend(mate.descriptions..mate.descriptions + 3);
+            }
+            if fields.has(Fields::EXACT) {
+                wanted.extend(mate.exact..mate.exact + 3);
+            }
+        }
+        if self.has_numbers {
+            wanted.push(count + 1);
+        }
+        wanted
+    }
+}
+
+/// The buffers of a batch, by number; those not asked for may be empty.
+struct Reader<'a> {
+    buffers: &'a [&'a [u8]],
+    rows: usize,
+}
+
+fn wrong() -> Error {
+    Error::corrupt("an Arrow batch has other columns than its schema says")
+}
+
+impl Reader<'_> {
+    fn buffer(&self, at: usize, length: usize) -> Result<Vec<u8>> {
+        if length > MAX_BYTES {
+            return Err(Error::corrupt("a buffer of an Arrow batch is too long"));
+        }
+        buffers::decode(self.buffers.get(at).ok_or_else(wrong)?, length)
+    }
+
+    fn ends(&self, at: usize) -> Result<Vec<u32>> {
+        let bytes = self.buffer(at, 4 * (self.rows + 1))?;
+        let (numbers, _) = bytes.as_chunks::<4>();
+        let offsets: Vec<u32> = numbers.iter().map(|&number| u32::from_le_bytes(number)).collect();
+        if offsets.first() != Some(&0) || !offsets.is_sorted() {
+            return Err(Error::corrupt("offsets of an Arrow batch do not ascend from 0"));
+        }
+        Ok(offsets[1..].to_vec())
+    }
+
+    fn texts(&self, at: usize) -> Result<Texts> {
+        let ends = self.ends(at)?;
+        let length = ends.last().map_or(0, |&end| end as usize);
+        Ok(Texts { bytes: self.buffer(at + 1, length)?, ends })
+    }
+
+    fn valid(&self, at: usize) -> Result<Vec<bool>> {
+        if self.buffers.get(at).ok_or_else(wrong)?.is_empty() {
+            return Ok(vec![true; self.rows]);
+        }
+        let bits = self.buffer(at, self.rows.div_ceil(8))?;
+        Ok((0..self.rows).map(|row| bits[row / 8] >> (row % 8) & 1 != 0).collect())
+    }
+
+    fn sparse(&self, at: usize) -> Result<Sparse> {
+        let valid = self.valid(at)?;
+        if !valid.contains(&true) {
+            return Ok(Sparse::new());
+        }
+        let texts = self.texts(at + 1)?;
+        let some = |row: usize| valid[row].then(|| (row as u32, texts.get(row).to_vec()));
+        Ok((0..self.rows).filter_map(some).collect())
+    }
+
+    fn floats(&self, at: usize) -> Result<Vec<f32>> {
+        let bytes = self.buffer(at, 4 * self.rows)?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|&number| f32::from_le_bytes(number)).collect())
+    }
+
+    fn scores(&self, place: &Places) -> Result<Vec<Option<Quality>>> {
+        let valid = self.valid(place.averages)?;
+        let averages = self.floats(place.averages + 1)?;
+        let errors = self.floats(place.errors + 1)?;
+        let scores = averages.into_iter().zip(errors);
+        let score = |((average, expected_errors), is_valid): ((f32, f32), bool)| {
+            is_valid.then_some(Quality { average, expected_errors })
+        };
+        Ok(scores.zip(valid).map(score).collect())
+    }
+}
+
+/// The reads of a batch, as far as the fields go.
+pub(super) fn batch(
+    buffers: &[&[u8]],
+    rows: usize,
+    shape: Shape<'_>,
+    fields: Fields,
+) -> Result<Batch> {
+    let (places, count) = shape.places();
+    if buffers.len() != shape.buffer_count() || rows > MAX_BYTES / 8 {
         return Err(wrong());
     }
-    let rows = columns.num_rows();
-    let names = columns.column(0).as_string_opt::<i32>().ok_or_else(wrong)?;
-    let mut batch =
-        Batch { names: texts_of_strings(names), styles: styles.to_vec(), ..Batch::default() };
-    for (number, style) in styles.iter().enumerate() {
-        let column = |at: usize| columns.column(1 + number * MATE_COLUMNS + at);
-        let bases = match column(0).data_type() {
-            DataType::Binary => {
-                let bases = column(0).as_binary_opt::<i32>().ok_or_else(wrong)?;
-                texts(bases.offsets(), bases.value_data())
+    let from = Reader { buffers, rows };
+    let mut batch = Batch { rows, styles: shape.styles.to_vec(), ..Batch::default() };
+    if fields.has(Fields::NAMES) {
+        batch.names = from.texts(NAMES)?;
+    }
+    for (number, (place, style)) in places.iter().zip(shape.styles).enumerate() {
+        let mut mate = Mate::default();
+        mate.bases.ends = match place.ends {
+            Some(at) => from.ends(at)?,
+            None => {
+                let length = shape.fixed[number];
+                let longest = rows as u64 * u64::from(length);
+                if longest > MAX_BYTES as u64 {
+                    return Err(wrong());
+                }
+                (1..=rows as u32).map(|row| row * length).collect()
             }
-            DataType::FixedSizeBinary(length) => {
-                let bases = column(0).as_fixed_size_binary_opt().ok_or_else(wrong)?;
-                let length = u32::try_from(*length).map_err(|_| wrong())?;
-                let total = length as usize * rows;
-                let bytes = bases.value_data().get(..total).ok_or_else(wrong)?.to_vec();
-                Texts { bytes, ends: (1..=rows as u32).map(|row| row * length).collect() }
-            }
-            _ => return Err(wrong()),
         };
-        let phred = match column(1).data_type() {
-            DataType::List(_) => column(1).as_list_opt::<i32>().ok_or_else(wrong)?.values(),
-            DataType::FixedSizeList(..) => {
-                column(1).as_fixed_size_list_opt().ok_or_else(wrong)?.values()
-            }
-            _ => return Err(wrong()),
-        };
-        let phred = phred.as_primitive_opt::<Int8Type>().ok_or_else(wrong)?.values();
-        let qualities: Vec<u8> =
-            phred.iter().map(|&quality| (quality as u8).wrapping_add(33)).collect();
-        if !style.fasta && qualities.len() != bases.bytes.len() {
-            return Err(Error::corrupt("an Arrow batch has not one quality per base"));
+        let bases = mate.bases.ends.last().map_or(0, |&end| end as usize);
+        if fields.has(Fields::BASES) {
+            mate.bases.bytes = from.buffer(place.bases, bases)?;
         }
-        let descriptions = column(5).as_string_opt::<i32>().ok_or_else(wrong)?;
-        if number == 0 {
-            batch.descriptions = texts_of_strings(descriptions);
-            batch.has_description = (0..rows).map(|row| descriptions.is_valid(row)).collect();
-        } else {
-            let some = |row: usize| {
-                descriptions
-                    .is_valid(row)
-                    .then(|| (row as u32, descriptions.value(row).as_bytes().to_vec()))
-            };
-            batch.second_descriptions = (0..rows).filter_map(some).collect();
+        if fields.has(Fields::QUALITIES) && !style.fasta {
+            mate.qualities = from.buffer(place.qualities, bases)?;
+            mate.qualities.iter_mut().for_each(|quality| *quality = quality.wrapping_add(33));
         }
-        let exact = column(6).as_binary_opt::<i32>().ok_or_else(wrong)?;
-        let exact = if exact.null_count() == rows {
-            Sparse::new()
-        } else {
-            let some =
-                |row: usize| exact.is_valid(row).then(|| (row as u32, exact.value(row).to_vec()));
-            (0..rows).filter_map(some).collect()
-        };
-        batch.mates.push(Mate { bases, qualities, exact });
+        if fields.has(Fields::SCORES) {
+            mate.scores = from.scores(place)?;
+        }
+        if fields.has(Fields::DESCRIPTIONS) && number == 0 {
+            batch.has_description = from.valid(place.descriptions)?;
+            batch.descriptions = from.texts(place.descriptions + 1)?;
+        } else if fields.has(Fields::DESCRIPTIONS) {
+            batch.second_descriptions = from.sparse(place.descriptions)?;
+        }
+        if fields.has(Fields::EXACT) {
+            mate.exact = from.sparse(place.exact)?;
+        }
+        batch.mates.push(mate);
+    }
+    if shape.has_numbers {
+        let bytes = from.buffer(count + 1, 8 * rows)?;
+        let (numbers, _) = bytes.as_chunks::<8>();
+        batch.numbers = numbers.iter().map(|&number| u64::from_le_bytes(number)).collect();
     }
     Ok(batch)
-}
-
-fn texts_of_strings(strings: &StringArray) -> Texts {
-    texts(strings.offsets(), strings.value_data())
-}
-
-fn texts(offsets: &OffsetBuffer<i32>, bytes: &[u8]) -> Texts {
-    let first = offsets.first().copied().unwrap_or(0);
-    let last = offsets.last().copied().unwrap_or(0);
-    let ends = offsets.iter().skip(1).map(|&end| (end - first) as u32).collect();
-    Texts { bytes: bytes[first as usize..last as usize].to_vec(), ends }
 }

@@ -7,11 +7,13 @@ use arrow_array::builder::{
     BinaryBuilder, Float32Builder, Int8Builder, Int32Builder, ListBuilder, StringBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_ipc::writer::StreamWriter;
+use arrow_ipc::writer::{
+    DictionaryTracker, IpcDataGenerator, IpcWriteOptions, StreamWriter, write_message,
+};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use serde_json::json;
 
-use super::batch::Quality;
+use super::batch::Fields;
 use super::manifest::Details;
 use super::read::Found;
 use crate::error::{Error, Result};
@@ -90,6 +92,18 @@ impl Column {
         COLUMNS.iter().find(|(_, column)| *column == self).map_or("", |(name, _)| name)
     }
 
+    /// What of a read it needs.
+    fn fields(self) -> Fields {
+        match self {
+            Self::Number | Self::Length => Fields::LENGTHS,
+            Self::ReadId => Fields::NAMES,
+            Self::Description => Fields::DESCRIPTIONS,
+            Self::Sequence => Fields::BASES,
+            Self::Quality => Fields::QUALITIES,
+            Self::AvgQuality | Self::ExpectedErrors => Fields::SCORES,
+        }
+    }
+
     fn data_type(self) -> DataType {
         match self {
             Self::Number => DataType::Int64,
@@ -98,6 +112,18 @@ impl Column {
             Self::Quality => DataType::List(Arc::new(Field::new("item", DataType::Int8, true))),
             Self::Length => DataType::Int32,
             Self::AvgQuality | Self::ExpectedErrors => DataType::Float32,
+        }
+    }
+}
+
+/// What of reads a format with these columns needs.
+pub fn fields_of(format: Format, columns: &[Column]) -> Fields {
+    match format {
+        Format::Nothing => Fields::LENGTHS,
+        Format::Fastq => Fields::TEXT,
+        Format::Fasta => Fields::NAMES.and(Fields::DESCRIPTIONS).and(Fields::BASES),
+        Format::Arrow | Format::Json | Format::Tsv => {
+            columns.iter().fold(Fields::LENGTHS, |fields, column| fields.and(column.fields()))
         }
     }
 }
@@ -203,8 +229,8 @@ impl Table {
         out: &mut Vec<u8>,
     ) -> Result<()> {
         let parts = found.batch.parts(row, mate, scratch);
-        let number = found.first_read + (row * found.batch.mates() + mate) as u64;
-        let quality = Quality::of(parts.qualities);
+        let number = found.number(row, mate);
+        let quality = found.batch.quality(row, mate);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let value = |column: Column| match column {
             Column::Number => json!(number),
@@ -215,7 +241,7 @@ impl Table {
             Column::Quality => {
                 json!(parts.qualities.iter().map(|q| q - 33).collect::<Vec<u8>>())
             }
-            Column::Length => json!(parts.bases.len()),
+            Column::Length => json!(found.batch.length(row, mate)),
             Column::AvgQuality => json!(quality.map(|quality| quality.average)),
             Column::ExpectedErrors => json!(quality.map(|quality| quality.expected_errors)),
         };
@@ -258,9 +284,8 @@ impl Table {
             for &(row, mate) in &found.reads {
                 let (row, mate) = (row as usize, usize::from(mate));
                 let parts = found.batch.parts(row, mate, &mut scratch);
-                let number = found.first_read + (row * found.batch.mates() + mate) as u64;
                 match column {
-                    Column::Number => numbers.append_value(number as i64),
+                    Column::Number => numbers.append_value(found.number(row, mate) as i64),
                     Column::ReadId => texts.append_value(String::from_utf8_lossy(parts.name)),
                     Column::Description => {
                         texts.append_option(parts.description.map(String::from_utf8_lossy));
@@ -270,13 +295,14 @@ impl Table {
                         let phred = parts.qualities.iter().map(|q| Some((q - 33) as i8));
                         lists.append_value(phred.collect::<Vec<_>>());
                     }
-                    Column::Length => lengths.append_value(parts.bases.len() as i32),
+                    Column::Length => lengths.append_value(found.batch.length(row, mate) as i32),
                     Column::AvgQuality => {
-                        floats.append_option(Quality::of(parts.qualities).map(|q| q.average));
+                        let quality = found.batch.quality(row, mate);
+                        floats.append_option(quality.map(|quality| quality.average));
                     }
                     Column::ExpectedErrors => {
-                        let quality = Quality::of(parts.qualities);
-                        floats.append_option(quality.map(|q| q.expected_errors));
+                        let quality = found.batch.quality(row, mate);
+                        floats.append_option(quality.map(|quality| quality.expected_errors));
                     }
                 }
             }
@@ -290,6 +316,13 @@ impl Table {
             });
         }
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(failed)?;
-        Ok(super::file::encode(&batch, None)?.bytes)
+        let options = IpcWriteOptions::default();
+        let mut tracker = DictionaryTracker::new(true);
+        let (_, encoded) = IpcDataGenerator::default()
+            .encode(&batch, &mut tracker, &options, &mut Default::default())
+            .map_err(failed)?;
+        let mut out = Vec::new();
+        write_message(&mut out, encoded, &options).map_err(failed)?;
+        Ok(out)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Inner, Store,
     failure::{Failure, Reason},
     meter::Wave,
-    runtime::start_wave,
+    runtime::{Pending, start_wave},
     validate_key,
 };
 use crate::error::{Error, Result};
@@ -63,12 +63,47 @@ impl Store {
 
     /// Writes an object, replacing any of that name.
     pub fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        self.start_put(key, bytes).wait()
+    }
+
+    /// As [`Self::put`], in the background: the object is there once the result is.
+    pub fn start_put(&self, key: &str, bytes: Bytes) -> Pending<()> {
         let inner = self.0.clone();
         let key = key.to_owned();
         start_wave(&self.0.meter, |wave| async move {
             inner.send(wave, &key, bytes, PutMode::Overwrite).await.map_err(|failure| failure.error)
         })
-        .wait()
+    }
+
+    /// Removes what writes that were cut short have left on local disk, where bytes are gathered in
+    /// `NAME#NUMBER` before they get their name. Only one writer may be at work when this is called.
+    pub fn remove_staged(&self) -> Result<()> {
+        let mut folders: Vec<_> = self.0.folder.iter().cloned().collect();
+        let failed = |error| {
+            Error::store("cannot clear what an earlier run has left")
+                .caused_by(error)
+                .at(self.name(""))
+        };
+        while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                let (name, path) = (entry.file_name(), entry.path());
+                let number = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, n)| n);
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    folders.push(path);
+                } else if number
+                    .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+                {
+                    std::fs::remove_file(path).map_err(failed)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Deletes objects; those that do not exist are deleted already. On local disk, folders that

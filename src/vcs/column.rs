@@ -473,6 +473,58 @@ impl View {
     }
 }
 
+/// Values, without how they were written.
+impl View {
+    /// Whether the flag of row `row` is set; `None` where this is no column of flags.
+    pub(super) fn flag(&self, row: usize) -> Option<bool> {
+        match &self.leaf {
+            Leaf::Bool(array) => Some(row < array.len() && array.is_valid(row) && array.value(row)),
+            _ => None,
+        }
+    }
+
+    /// Appends value `at`, floats with the fewest digits that give them again; `is_list` as it was
+    /// built.
+    pub(super) fn push_plain(&self, at: usize, is_list: bool, out: &mut Vec<u8>) -> Result<()> {
+        let items = match (is_list, self.lists.last()) {
+            (false, _) => at..at + 1,
+            (true, Some(list))
+                if at + 1 < list.0.len()
+                    && list.1.as_ref().is_none_or(|nulls| nulls.is_valid(at)) =>
+            {
+                range_of(list, at)
+            }
+            (true, _) => 0..0,
+        };
+        if items.is_empty() {
+            out.push(b'.');
+        }
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let array = self.leaf.array();
+            if item >= array.len() {
+                return Err(Error::corrupt("a column has fewer values than its rows need"));
+            }
+            match &self.leaf {
+                _ if array.is_null(item) => out.push(b'.'),
+                Leaf::Bool(_) | Leaf::Fixed(_) => return Err(other_type()),
+                Leaf::Int32(array) => number::push_integer(i64::from(array.value(item)), out),
+                Leaf::Int64(array) => number::push_integer(array.value(item), out),
+                Leaf::Float32(array) => {
+                    number::push_float(array.value(item), FloatClass::PLAIN, out)
+                }
+                Leaf::Float64(array) => {
+                    number::push_float(array.value(item), FloatClass::PLAIN, out)
+                }
+                Leaf::Text(array) => out.extend_from_slice(array.value(item).as_bytes()),
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Leaf {
     fn array(&self) -> &dyn Array {
         match self {

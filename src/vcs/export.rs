@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::needs::Needs;
 use super::output::{bcf_header, bcf_records};
-use super::read::{Loaded, Needs, QueryStats, Reader};
+use super::read::{Loaded, QueryStats, Reader};
 use super::verify::{check_digest, digest_of};
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, SortOptions, Sorter};

@@ -2,8 +2,13 @@
 
 use std::io::Write;
 
+use super::expression::{Dictionary, Outcome, Record};
+use super::filter::Filter;
+use super::format::LineFormat;
+use super::needs::{Fields, Needs};
 use super::output::{TextWriter, bcf_header, bcf_records};
-use super::read::{Fields, Needs, QueryStats, Reader};
+use super::read::{Loaded, QueryStats, Reader};
+use super::recount;
 use super::table::{Columns, Rows, TableFormat, TableWriter};
 use crate::error::{Error, Result};
 use crate::records::variants::bcf::Encoder;
@@ -13,6 +18,10 @@ use crate::records::variants::bcf::Encoder;
 pub struct Query {
     /// Samples by their place in the header, in the order of the output; all if `None`.
     pub samples: Option<Vec<usize>>,
+    /// Leave AC and AN as they are where samples are chosen.
+    pub keep_counts: bool,
+    /// Which records; all if `None`. It is on all samples, but on those chosen in [`print`].
+    pub filter: Option<Filter>,
     /// Columns of a table; all of the files of sites if `None`.
     pub columns: Option<Vec<String>>,
     /// Whether the output begins with a header.
@@ -40,8 +49,11 @@ pub enum Output {
 ///
 /// # Errors
 ///
-/// As [`Reader::scan`].
+/// As [`Reader::scan`] and [`Filter::keeps`].
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
+    if let Some(filter) = &query.filter {
+        return Ok(filter.find(reader, query.threads, query.max_bytes)?.1);
+    }
     let needs = Needs {
         fixed: Fields::none(),
         text: false,
@@ -50,6 +62,96 @@ pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
         samples: Vec::new(),
     };
     reader.scan(&needs, &|_| true, query.threads, query.max_bytes, |_| Ok(()), |()| Ok(()))
+}
+
+/// Reads what an output needs of the records that a query asks for. Those that a filter keeps are
+/// found first, by the fields that it asks for.
+fn scan<T: Send>(
+    reader: &Reader,
+    query: &Query,
+    needs: &Needs,
+    work: impl Fn(&Loaded) -> Result<T> + Sync,
+    sink: impl FnMut(T) -> Result<()>,
+) -> Result<QueryStats> {
+    let (threads, most) = (query.threads, query.max_bytes);
+    let Some(filter) = &query.filter else {
+        return reader.scan(needs, &|_| true, threads, most, work, sink);
+    };
+    let (rows, found) = filter.find(reader, threads, most)?;
+    let left = most.map(|most| most.saturating_sub(found.bytes_used));
+    let stats = reader.scan_rows(needs, &rows, threads, left, work, sink)?;
+    Ok(QueryStats {
+        records_decoded: found.records_decoded,
+        row_groups: found.row_groups,
+        bytes_used: found.bytes_used + stats.bytes_used,
+        ..stats
+    })
+}
+
+/// Writes a line of text for each variant, as a format says; begins with names if a header is asked
+/// for.
+///
+/// # Errors
+///
+/// As [`Reader::scan`] and [`Filter::keeps_samples`]; when the output cannot be written to.
+pub fn print(
+    reader: &Reader,
+    query: &Query,
+    format: &str,
+    out: Box<dyn Write + Send>,
+) -> Result<QueryStats> {
+    let schema = reader.schema();
+    let samples = query.samples.clone();
+    let dictionary = Dictionary::new(schema, samples.as_deref());
+    let format = LineFormat::parse(format, &dictionary)?;
+    let samples = samples.unwrap_or_else(|| (0..schema.samples.len()).collect());
+    let mut needs = format.needs(schema, samples.clone());
+    if let Some(filter) = &query.filter {
+        // As bcftools query does: genotypes are counted where the header declares no counts, or
+        // where they are read anyway.
+        let declared = ["AC", "AN"].iter().all(|key| dictionary.info.contains_key(*key));
+        needs = needs.and(filter.needs(samples.clone(), !declared));
+        if filter.counts_alleles() && needs.format != Fields::none() {
+            needs = needs.and(filter.needs(samples, true));
+        }
+    }
+    let mut out = TextWriter::plain(out);
+    if query.with_header {
+        let mut names = Vec::new();
+        format.push_header(&mut names);
+        out.write(&names)?;
+    }
+    let prune = |quality: &_| query.filter.as_ref().is_none_or(|filter| filter.may_be_in(quality));
+    let mut records = 0;
+    let stats = reader.scan(
+        &needs,
+        &prune,
+        query.threads,
+        query.max_bytes,
+        |loaded| {
+            let (mut text, mut line, mut count) = (Vec::new(), Vec::new(), 0);
+            for &row in &loaded.rows {
+                line.clear();
+                loaded.push_line(row, &mut line)?;
+                let record = Record::new(&line);
+                let kept = match &query.filter {
+                    Some(filter) => filter.keeps_samples(&record)?,
+                    None => Outcome { site: true, samples: None },
+                };
+                if kept.site {
+                    format.push(&record, &line, &kept, &mut text);
+                    count += 1;
+                }
+            }
+            Ok((count, text))
+        },
+        |(count, text)| {
+            records += count;
+            out.write(&text)
+        },
+    )?;
+    out.finish()?;
+    Ok(QueryStats { records, ..stats })
 }
 
 /// Writes the variants to `out`.
@@ -72,7 +174,8 @@ pub fn run(
 }
 
 fn vcf(reader: &Reader, query: &Query, as_bcf: bool, mut out: TextWriter) -> Result<QueryStats> {
-    let text = header(reader, query.samples.as_deref())?;
+    let recounts = query.samples.is_some() && !query.keep_counts;
+    let text = header(reader, query.samples.as_deref(), recounts)?;
     let bcf = if as_bcf { Some(bcf_header(reader, &text)?) } else { None };
     match &bcf {
         Some(bcf) => out.write(&bcf.to_bcf())?,
@@ -83,15 +186,20 @@ fn vcf(reader: &Reader, query: &Query, as_bcf: bool, mut out: TextWriter) -> Res
     if let Some(samples) = &query.samples {
         needs.samples.clone_from(samples);
     }
-    let stats = reader.scan(
+    let stats = scan(
+        reader,
+        query,
         &needs,
-        &|_| true,
-        query.threads,
-        query.max_bytes,
         |loaded| {
-            let mut text = Vec::new();
+            let (mut text, mut line) = (Vec::new(), Vec::new());
             for &row in &loaded.rows {
-                loaded.push_line(row, &mut text)?;
+                if recounts {
+                    line.clear();
+                    loaded.push_line(row, &mut line)?;
+                    recount::recount(&line, &mut text);
+                } else {
+                    loaded.push_line(row, &mut text)?;
+                }
                 text.push(b'\n');
             }
             let Some(bcf) = &bcf else { return Ok(text) };
@@ -114,11 +222,10 @@ fn table(
     let schema = reader.schema();
     let columns = Columns::new(schema, query.columns.as_deref(), query.samples.as_deref())?;
     let mut writer = TableWriter::new(format, out, &columns, query.with_header)?;
-    let stats = reader.scan(
+    let stats = scan(
+        reader,
+        query,
         &columns.needs(schema),
-        &|_| true,
-        query.threads,
-        query.max_bytes,
         |loaded| Rows::new(format, columns.take(loaded, &loaded.rows)?),
         |rows| writer.write(&rows),
     )?;
@@ -126,12 +233,12 @@ fn table(
     Ok(stats)
 }
 
-/// The header, with some samples only.
+/// The header, with some samples only; with AC and AN declared if they are counted anew.
 ///
 /// # Errors
 ///
 /// [`Internal`](crate::error::ErrorKind::Internal) where a sample is not there.
-pub fn header(reader: &Reader, samples: Option<&[usize]>) -> Result<Vec<u8>> {
+pub fn header(reader: &Reader, samples: Option<&[usize]>, with_counts: bool) -> Result<Vec<u8>> {
     let schema = reader.schema();
     let Some(samples) = samples else { return Ok(schema.header.clone()) };
     let start = memchr::memmem::rfind(&schema.header, b"#CHROM").unwrap_or(schema.header.len());
@@ -145,6 +252,9 @@ pub fn header(reader: &Reader, samples: Option<&[usize]>) -> Result<Vec<u8>> {
         kept.push(name.ok_or_else(|| Error::internal("a sample is missing in the header"))?);
     }
     let mut header = above.to_vec();
+    if with_counts {
+        header.extend_from_slice(&recount::declare(&Dictionary::new(schema, None)));
+    }
     header.extend_from_slice(&kept.join(&b'\t'));
     header.push(b'\n');
     Ok(header)

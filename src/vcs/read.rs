@@ -4,102 +4,40 @@
 //! the parts that its places overlap, with a look for a newer version beside them; the columns.
 //! Every byte that is used is checked against the index first.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
 
 use super::calls;
 use super::column::View;
-use super::file::Footer;
 use super::group::Decoded;
-use super::index::{self, Layout, PageRef, Part, Quality, Spatial};
-use super::manifest::{self, Details};
+use super::index::{self, Layout, Quality, Spatial};
+use super::manifest::Details;
+use super::needs::Needs;
+use super::open::fetch_plan;
 use super::places::{Places, Selection};
-use super::schema::{FIXED, Schema};
+use super::plan::{OpenPart, PieceOf, Roots, Task, start};
+use super::schema::Schema;
 use super::sites::{SiteView, fixed};
-use crate::dataset::{At, Checksum, Dataset, Manifest, ObjectRef};
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::genome::{Contig, ContigId, Contigs};
+use crate::dataset::{At, Dataset};
+use crate::error::{Context, Error, Result};
+use crate::genome::{ContigId, Contigs};
 use crate::pipeline::ordered_by_weight;
-use crate::store::{Meter, Pending, RangeRequest, Store};
+use crate::store::{Meter, Pending, Store};
 
-/// Bytes that are asked for together.
-const GROUP_BYTES: u64 = 16 << 20;
 /// Sets of row groups that are on their way while earlier ones are decoded.
 const GROUPS_AHEAD: usize = 3;
 /// Fetched bytes that may wait to be decoded, or decoded for the consumer.
 const BYTES_IN_FLIGHT: usize = 48 << 20;
 
-/// Which fields of INFO or FORMAT.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Fields {
-    /// All.
-    #[default]
-    All,
-    /// Those of these keys, as far as there are any.
-    Some(BTreeSet<String>),
-}
-
-impl Fields {
-    /// None.
-    pub fn none() -> Self {
-        Self::Some(BTreeSet::new())
-    }
-
-    /// Whether a key is among them.
-    pub fn has(&self, key: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(keys) => keys.contains(key),
-        }
-    }
-
-    /// These and others.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Some(mut keys), Self::Some(more)) => {
-                keys.extend(more);
-                Self::Some(keys)
-            }
-            _ => Self::All,
-        }
-    }
-}
-
-/// What of the records is to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needs {
-    /// CHROM to FILTER, by name; and END, which is not among all that a line needs.
-    pub fixed: Fields,
-    /// What lines of text need besides columns.
-    pub text: bool,
-    /// Fields of INFO.
-    pub info: Fields,
-    /// Fields of FORMAT.
-    pub format: Fields,
-    /// Samples, by their place in the header, in the order of the output.
-    pub samples: Vec<usize>,
-}
-
-impl Needs {
-    /// Everything of all samples.
-    pub fn all(schema: &Schema) -> Self {
-        Self {
-            fixed: Fields::All,
-            text: true,
-            info: Fields::All,
-            format: Fields::All,
-            samples: (0..schema.samples.len()).collect(),
-        }
-    }
-}
-
 /// Decides from the index whether a row group may have what is looked for.
 pub type Prune<'a> = dyn Fn(&Quality) -> bool + Sync + 'a;
+
+/// A row group of those that a reader looks at: its part, and its place in that.
+pub type GroupId = (usize, usize);
 
 /// What a query cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -141,25 +79,17 @@ pub(super) struct Parts {
     list: Vec<Arc<OpenPart>>,
 }
 
-/// A part whose index pages were read.
-pub(super) struct OpenPart {
-    contig: u32,
-    spatial: Vec<Spatial>,
-    quality: Vec<Quality>,
-    layout: Layout,
-    /// The metadata of each file, read when it is first needed: a sample's block is one of many.
-    footers: Vec<OnceLock<Footer>>,
-}
-
 /// A row group that was read.
 pub struct Loaded {
     schema: Arc<Schema>,
     decoded: Decoded,
     /// The columns of blocks of samples that were read.
-    blocks: Vec<Option<RecordBatch>>,
+    pub(super) blocks: Vec<Option<RecordBatch>>,
     /// The columns of sites that were read, in the order of the file.
     pub batch: RecordBatch,
-    /// The rows that were asked for by place.
+    /// Which row group it is.
+    pub group: GroupId,
+    /// The rows that were asked for, by place or one by one.
     pub rows: Vec<usize>,
     /// BLAKE3 of the row group's lines.
     pub digest: [u8; 32],
@@ -169,6 +99,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The columns.
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// Appends line `row`, without its line feed, as far as it was read.
     ///
     /// # Errors
@@ -265,6 +200,25 @@ impl Reader {
         Ok(stats.with(&self.cost()))
     }
 
+    /// As [`scan`](Self::scan), of some rows of some row groups.
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    pub fn scan_rows<T: Send>(
+        &self,
+        needs: &Needs,
+        rows: &BTreeMap<GroupId, Vec<usize>>,
+        threads: usize,
+        max_bytes: Option<u64>,
+        work: impl Fn(&Loaded) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<QueryStats> {
+        let tasks = self.parts.tasks_of(needs, rows)?;
+        let stats = self.parts.run(needs, tasks, threads, max_bytes, work, sink)?;
+        Ok(stats.with(&self.cost()))
+    }
+
     /// What the manifest and the index alone have cost so far.
     pub fn cost(&self) -> QueryStats {
         let meter = self.parts.store.meter().since(&self.opened_at);
@@ -318,9 +272,20 @@ impl Parts {
         threads: usize,
         max_bytes: Option<u64>,
         work: impl Fn(&Loaded) -> Result<T> + Sync,
+        sink: impl FnMut(T) -> Result<()>,
+    ) -> Result<QueryStats> {
+        self.run(needs, self.tasks(needs, prune)?, threads, max_bytes, work, sink)
+    }
+
+    fn run<T: Send>(
+        &self,
+        needs: &Needs,
+        tasks: Vec<Task>,
+        threads: usize,
+        max_bytes: Option<u64>,
+        work: impl Fn(&Loaded) -> Result<T> + Sync,
         mut sink: impl FnMut(T) -> Result<()>,
     ) -> Result<QueryStats> {
-        let tasks = self.tasks(needs, prune)?;
         let mut stats = QueryStats {
             row_groups: tasks.len() as u64,
             records_decoded: tasks.iter().map(|task| task.rows as u64).sum(),
@@ -372,17 +337,30 @@ impl Parts {
     fn tasks(&self, needs: &Needs, prune: &Prune<'_>) -> Result<Vec<Task>> {
         let roots = Roots::new(&self.schema, needs, self.selection.is_all());
         let mut tasks = Vec::new();
-        for part in &self.list {
+        for (number, part) in self.list.iter().enumerate() {
             for (group, spatial) in part.spatial.iter().enumerate() {
                 let quality = part.quality.get(group);
                 let may = self.selection.may_be_in_group(part.contig, spatial)
                     && quality.is_none_or(prune);
                 if may {
-                    tasks.push(Task::new(part, group, spatial.rows as usize, &roots)?);
+                    let id = (number, group);
+                    tasks.push(Task::new(part, id, spatial.rows as usize, None, &roots)?);
                 }
             }
         }
         Ok(tasks)
+    }
+
+    fn tasks_of(&self, needs: &Needs, rows: &BTreeMap<GroupId, Vec<usize>>) -> Result<Vec<Task>> {
+        let roots = Roots::new(&self.schema, needs, true);
+        let task = |(&id, rows): (&GroupId, &Vec<usize>)| {
+            let part = self.list.get(id.0);
+            let found = part.and_then(|part| Some((part, part.spatial.get(id.1)?)));
+            let (part, spatial) =
+                found.ok_or_else(|| Error::internal("a row group that is not there"))?;
+            Task::new(part, id, spatial.rows as usize, Some(rows.clone()), &roots)
+        };
+        rows.iter().map(task).collect()
     }
 
     /// Checks and decodes what was fetched of a row group.
@@ -411,7 +389,7 @@ impl Parts {
                 .map(|(piece, bytes)| (piece.range.clone(), bytes.clone()))
                 .collect();
             let footer = part.footer(*file)?;
-            let read = footer.read(task.group, roots, parts).at(|| place(PieceOf::File(*file)))?;
+            let read = footer.read(task.id.1, roots, parts).at(|| place(PieceOf::File(*file)))?;
             let width =
                 footer.metadata().file_metadata().schema_descr().root_schema().get_fields().len();
             let mut views: Vec<Option<View>> = vec![None; width];
@@ -462,12 +440,16 @@ impl Parts {
             });
         }
         let decoded = Decoded { rows, sites, residual, blocks: decoded_blocks };
-        let selected = self.rows_of(task, &decoded)?;
+        let selected = match &task.wanted {
+            Some(wanted) => wanted.clone(),
+            None => self.rows_of(task, &decoded)?,
+        };
         Ok(Loaded {
+            group: task.id,
             schema: self.schema.clone(),
             rows: selected,
             total_rows: rows,
-            digest: part.layout.digests.get(task.group).copied().unwrap_or_default(),
+            digest: part.layout.digests.get(task.id.1).copied().unwrap_or_default(),
             batch: batch.ok_or_else(|| Error::internal("no column was fetched"))?,
             blocks: block_batches,
             decoded,
@@ -490,270 +472,6 @@ impl Parts {
         };
         Ok((0..decoded.rows).filter(accepts).collect())
     }
-}
-
-/// The columns to read of each file.
-struct Roots {
-    sites: Vec<usize>,
-    /// Blocks of samples and their columns.
-    blocks: Vec<(usize, Vec<usize>)>,
-    /// Sections of the residual.
-    sections: Vec<usize>,
-}
-
-impl Roots {
-    fn new(schema: &Schema, needs: &Needs, all_places: bool) -> Self {
-        let mut sites: BTreeSet<usize> = BTreeSet::new();
-        sites.extend((0..fixed::END).filter(|&at| needs.fixed.has(FIXED[at])));
-        let has_end =
-            matches!(&needs.fixed, Fields::Some(names) if names.contains(FIXED[fixed::END]));
-        if has_end || needs.info.has("END") {
-            sites.insert(fixed::END);
-        }
-        if !all_places {
-            sites.extend([fixed::POS, fixed::END]);
-        }
-        let info = schema.info.iter().enumerate().filter(|(_, field)| needs.info.has(&field.id));
-        sites.extend(info.map(|(at, _)| fixed::COUNT + at));
-        if schema.ordinal {
-            sites.insert(fixed::COUNT + schema.info.len());
-        }
-        let mut sections = if needs.text { vec![0] } else { Vec::new() };
-        let mut blocks = Vec::new();
-        let fields: Vec<usize> = (0..schema.format.len())
-            .filter(|&at| needs.format.has(&schema.format[at].id))
-            .collect();
-        if !needs.samples.is_empty() && !schema.has_blocks() {
-            if needs.text {
-                sections.push(1);
-            }
-            let width = schema.format.len();
-            let first = schema.first_sample_column();
-            for sample in &needs.samples {
-                sites.extend(fields.iter().map(|field| first + sample * width + field));
-            }
-        }
-        if schema.has_blocks() {
-            let step = schema.block_samples;
-            let wanted: BTreeSet<usize> =
-                needs.samples.iter().map(|sample| sample / step).collect();
-            let columns: Vec<usize> =
-                fields.iter().flat_map(|&field| calls::block_columns(schema, field)).collect();
-            for block in wanted {
-                if needs.text {
-                    sections.push(block + 1);
-                }
-                blocks.push((block, columns.clone()));
-            }
-        }
-        Self { sites: sites.into_iter().collect(), blocks, sections }
-    }
-}
-
-/// What a fetched range belongs to: a Parquet file, or a section of the residual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PieceOf {
-    File(usize),
-    Section(usize),
-}
-
-struct Piece {
-    file: PieceOf,
-    range: Range<u64>,
-    expected: PageRef,
-}
-
-/// A row group to read.
-struct Task {
-    part: Arc<OpenPart>,
-    group: usize,
-    rows: usize,
-    /// Files, and the columns of each.
-    files: Vec<(usize, Vec<usize>)>,
-    pieces: Vec<Piece>,
-}
-
-impl Task {
-    fn new(part: &Arc<OpenPart>, group: usize, rows: usize, roots: &Roots) -> Result<Self> {
-        let mut files = vec![(0, roots.sites.clone())];
-        files.extend(roots.blocks.iter().map(|(block, columns)| {
-            let mut columns = columns.clone();
-            columns.sort_unstable();
-            (block + 1, columns)
-        }));
-        let missing = || Error::corrupt("the index lacks a part of a row group");
-        let mut pieces = Vec::new();
-        for (file, columns) in &files {
-            let footer = part.footer(*file)?;
-            let sums = part.layout.files.get(*file).and_then(|file| file.checksums.get(group));
-            let sums = sums.ok_or_else(missing)?;
-            for (leaf, range) in footer.ranges(group, columns) {
-                let size = u32::try_from(range.end - range.start).map_err(|_| missing())?;
-                let crc32c = *sums.get(leaf).ok_or_else(missing)?;
-                let expected = PageRef { offset: range.start, size, crc32c };
-                pieces.push(Piece { file: PieceOf::File(*file), range, expected });
-            }
-        }
-        let sections = part.layout.sections.get(group).ok_or_else(missing)?;
-        for &section in &roots.sections {
-            let expected = *sections.get(section).ok_or_else(missing)?;
-            let range = expected.offset..expected.offset + u64::from(expected.size);
-            pieces.push(Piece { file: PieceOf::Section(section), range, expected });
-        }
-        Ok(Self { part: part.clone(), group, rows, files, pieces })
-    }
-
-    fn bytes(&self) -> u64 {
-        self.pieces.iter().map(|piece| u64::from(piece.expected.size)).sum()
-    }
-}
-
-impl OpenPart {
-    /// The metadata of a file.
-    fn footer(&self, file: usize) -> Result<&Footer> {
-        let missing = || Error::corrupt("the index lacks a file of a part");
-        let known = self.footers.get(file).ok_or_else(missing)?;
-        if let Some(footer) = known.get() {
-            return Ok(footer);
-        }
-        let footer = Footer::parse(&self.layout.files.get(file).ok_or_else(missing)?.footer)?;
-        Ok(known.get_or_init(|| footer))
-    }
-
-    /// The object of a piece.
-    fn key(&self, of: PieceOf) -> &str {
-        match of {
-            PieceOf::File(file) => self.layout.files.get(file).map_or("", |file| &file.path),
-            PieceOf::Section(_) => &self.layout.exact,
-        }
-    }
-
-    /// From its pages.
-    pub(super) fn new(
-        contig: u32,
-        spatial: Vec<Spatial>,
-        quality: Vec<Quality>,
-        layout: Layout,
-    ) -> Result<Self> {
-        let footers = layout.files.iter().map(|_| OnceLock::new()).collect();
-        if layout.digests.len() != spatial.len() {
-            return Err(Error::corrupt("the pages of the index disagree on the row groups"));
-        }
-        Ok(Self { contig, spatial, quality, layout, footers })
-    }
-}
-
-/// Asks for the next row groups together.
-fn start(
-    store: &Store,
-    tasks: &mut impl Iterator<Item = Task>,
-) -> (Vec<Task>, Pending<Vec<Bytes>>) {
-    let (mut group, mut requests) = (Vec::new(), Vec::new());
-    let mut bytes = 0;
-    while bytes < GROUP_BYTES {
-        let Some(task) = tasks.next() else { break };
-        bytes += task.bytes();
-        requests.extend(
-            task.pieces
-                .iter()
-                .map(|piece| RangeRequest::new(task.part.key(piece.file), piece.range.clone())),
-        );
-        group.push(task);
-    }
-    (group, store.start_get_ranges(&requests))
-}
-
-type Planned = (Details, Contigs, Selection, Schema, Vec<Arc<OpenPart>>);
-
-/// Fetches the schema and the pages of the parts that places may be in, all at once.
-fn fetch_plan(store: &Store, dataset: &Dataset, places: &Places) -> Result<Planned> {
-    let details = Details::read(dataset.manifest()).at(|| store.name(""))?;
-    let contigs = details.dictionary().at(|| store.name(""))?;
-    let selection = match Selection::new(places, &contigs) {
-        Ok(selection) => selection,
-        // The header may have contigs that no variant lies on.
-        Err(error) if error.kind() == ErrorKind::Usage => {
-            let (schema, _) = fetch_index(store, dataset.manifest(), &[])?;
-            Selection::new(places, &with_header(&contigs, &schema)?)?
-        }
-        Err(error) => return Err(error),
-    };
-    let parts = details.index.read().at(|| store.name(""))?;
-    let parts: Vec<Part> =
-        parts.into_iter().filter(|part| selection.may_be_in_part(part)).collect();
-    let (schema, parts) = fetch_index(store, dataset.manifest(), &parts)?;
-    Ok((details, contigs, selection, schema, parts))
-}
-
-/// The dictionary with the contigs of the header besides.
-fn with_header(contigs: &Contigs, schema: &Schema) -> Result<Contigs> {
-    let header = String::from_utf8_lossy(&schema.header);
-    let declared = header.lines().filter_map(|line| {
-        let fields = line.strip_prefix("##contig=<")?.trim_end_matches('>');
-        fields.split(',').find_map(|field| field.strip_prefix("ID="))
-    });
-    let mut all: Vec<Contig> = contigs.iter().cloned().collect();
-    for name in declared {
-        if !all.iter().any(|contig| contig.name == name) {
-            all.push(Contig { name: name.to_owned(), length: 0, md5: None });
-        }
-    }
-    Contigs::new(all)
-}
-
-/// Fetches the schema and the pages of `parts`.
-fn fetch_index(
-    store: &Store,
-    manifest: &Manifest,
-    parts: &[Part],
-) -> Result<(Schema, Vec<Arc<OpenPart>>)> {
-    let object = |kind: &str| -> Result<&ObjectRef> {
-        let found = manifest.objects.iter().find(|object| object.kind == kind);
-        found.ok_or_else(|| {
-            Error::corrupt(format!("the manifest lists no {kind}")).at(store.name(""))
-        })
-    };
-    let schema = object(manifest::SCHEMA_KIND)?;
-    let mut requests = vec![RangeRequest::new(schema.path.clone(), 0..schema.size_bytes)];
-    for (at, kind) in index::KINDS.into_iter().enumerate() {
-        let object = object(kind)?;
-        requests.extend(parts.iter().map(|part| {
-            let page = part.pages[at];
-            RangeRequest::new(
-                object.path.clone(),
-                page.offset..page.offset.saturating_add(u64::from(page.size)),
-            )
-        }));
-    }
-    let fetched = store.get_ranges(&requests)?;
-    let (json, pages) =
-        fetched.split_first().ok_or_else(|| Error::internal("nothing was fetched"))?;
-    if Checksum::of(json) != schema.checksum {
-        return Err(Error::corrupt("the object does not match its checksum")
-            .expected(schema.checksum)
-            .found(Checksum::of(json))
-            .help("restore the object from a copy")
-            .at(store.name(&schema.path)));
-    }
-    let (schema, _) = Schema::unpack(json).at(|| store.name(&schema.path))?;
-    let mut open = Vec::with_capacity(parts.len());
-    let page =
-        |kind: usize, at: usize| pages.get(kind * parts.len() + at).map_or(&[][..], |bytes| bytes);
-    let name = |kind: usize| {
-        object(index::KINDS[kind]).map_or_else(|_| String::new(), |object| store.name(&object.path))
-    };
-    for (at, part) in parts.iter().enumerate() {
-        let spatial = index::decode_spatial(&part.pages[index::SPATIAL], page(index::SPATIAL, at))
-            .at(|| name(index::SPATIAL))?;
-        let quality = index::decode_quality(&part.pages[index::QUALITY], page(index::QUALITY, at))
-            .at(|| name(index::QUALITY))?;
-        let layout = index::decode_layout(&part.pages[index::LAYOUT], page(index::LAYOUT, at))
-            .at(|| name(index::LAYOUT))?;
-        let part =
-            OpenPart::new(part.contig, spatial, quality, layout).at(|| name(index::LAYOUT))?;
-        open.push(Arc::new(part));
-    }
-    Ok((schema, open))
 }
 
 /// The objects that the index knows, to compare with those of the manifest.

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
+use super::needs::Fields;
 use super::order::LineSource;
-use super::read::Fields;
 use super::write::Lines;
 use crate::error::{Error, Result};
 

@@ -12,7 +12,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::cells::{Style, rows_as_text};
-use super::read::{Fields, Loaded, Needs};
+use super::needs::{Fields, Needs};
+use super::read::Loaded;
 use super::schema::{FIXED, Schema};
 use crate::error::{Error, Result};
 

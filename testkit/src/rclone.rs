@@ -33,6 +33,7 @@ impl Drop for Server {
 /// # Panics
 ///
 /// When there is none and the environment variable `CI` is `true`, or it does not start.
+#[allow(clippy::expect_used, reason = "a test that cannot have its server fails")]
 pub fn serve() -> Option<(Server, String)> {
     let found = Command::new("rclone").arg("version").stdout(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {

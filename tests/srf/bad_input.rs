@@ -79,6 +79,11 @@ fn test_cut_and_flipped_gzip_is_refused() {
         let cut = &gz[..gz.len() * part / 50];
         assert!(check(&[("cut.fastq.gz", cut)]).is_err(), "{part}/50");
     }
+    let error = check(&[("cut.fastq.gz", &gz[..gz.len() / 2])]).unwrap_err().to_string();
+    let (_, rest) = error.split_once("after record ").unwrap();
+    let numbers: Vec<u64> =
+        rest.split(|c: char| !c.is_ascii_digit()).flat_map(str::parse).collect();
+    assert!((80..120).contains(&numbers[0]) && numbers[1] == 4 * numbers[0] + 1, "{error}");
     for at in (20..gz.len()).step_by(gz.len() / 60) {
         let mut flipped = gz.clone();
         flipped[at] ^= 1;

@@ -50,11 +50,15 @@ fn test_cold_queries_take_three_trips_and_few_bytes() {
 #[test]
 fn test_bytes_do_not_depend_on_threads() {
     let text = [fastq(3000, 4, true), fastq(3000, 5, false)].concat();
-    for layout in [Layout::Plain, Layout::Compact] {
+    for (layout, order) in [
+        (Layout::Plain, Order::None),
+        (Layout::Compact, Order::None),
+        (Layout::Plain, Order::Quality),
+    ] {
         let objects = |threads: usize| -> BTreeMap<String, Vec<u8>> {
             let store = Store::in_memory();
-            let small =
-                WriteOptions { threads, batch_reads: 500, chunk_reads: 2000, ..options(layout) };
+            let small = WriteOptions { batch_reads: 500, chunk_reads: 2000, ..options(layout) };
+            let small = WriteOptions { threads, order, ..small };
             convert(&[("reads", &text)], &store, &small).unwrap();
             let keys = store.list("").unwrap();
             keys.into_iter().map(|o| (o.key.clone(), store.get(&o.key).unwrap().to_vec())).collect()

@@ -23,7 +23,9 @@ fn answers(store: &Store) -> Result<Answers> {
 
 fn small_dataset(layout: Layout) -> Store {
     let store = Store::in_memory();
-    let small = WriteOptions { batch_reads: 10, chunk_reads: 20, ..options(layout) };
+    // The models of the default for little text would take all the time.
+    let effort = genomic_objects::codec::Effort::Fast;
+    let small = WriteOptions { batch_reads: 10, chunk_reads: 20, effort, ..options(layout) };
     convert(&[("small", &fastq(25, 1, false))], &store, &small).unwrap();
     store
 }

@@ -5,8 +5,12 @@
 
 mod bad_input;
 mod bytes;
+mod columns;
 mod corruption;
 mod engines;
+mod generated;
+mod inputs;
+mod order;
 mod roundtrip;
 
 use std::sync::Arc;
@@ -15,8 +19,8 @@ use genomic_objects::dataset::{At, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::records::reads::{self, Framer};
-use genomic_objects::srf::manifest::Layout;
-use genomic_objects::srf::read::{Filter, QueryStats, Reader, Selection};
+use genomic_objects::srf::manifest::{Layout, Order};
+use genomic_objects::srf::read::{Filter, Found, QueryStats, Reader, Selection};
 use genomic_objects::srf::write::{Summary, WriteOptions, write};
 use genomic_objects::store::{Input, Store};
 

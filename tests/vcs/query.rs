@@ -138,7 +138,8 @@ fn test_samples_are_those_of_bcftools() {
                 format!("{}\t{}\n", fields[1], cells.join("\t"))
             };
             assert!(ours.lines().map(cells).collect::<String>() == theirs, "{name} -s {list}");
-            let header = String::from_utf8(header(&reader, Some(&samples)).unwrap()).unwrap();
+            let header =
+                String::from_utf8(header(&reader, Some(&samples), false).unwrap()).unwrap();
             let last = header.lines().last().unwrap();
             assert!(last.ends_with(&format!("FORMAT\t{}", list.replace(',', "\t"))), "{last}");
         }

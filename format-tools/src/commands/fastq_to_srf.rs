@@ -60,6 +60,11 @@ pub(crate) struct FastqToSrf {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_possible_values = true)]
     level: Level,
 
+    /// Write a second view with the reads ordered by quality or length, for queries that filter by
+    /// it: it takes about as much space again
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t, hide_possible_values = true)]
+    order: Order,
+
     /// Make a new version where a dataset exists already
     #[arg(long)]
     overwrite: bool,
@@ -85,6 +90,14 @@ enum Layout {
     #[default]
     Plain,
     Compact,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Order {
+    Quality,
+    Length,
+    #[default]
+    None,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -130,6 +143,11 @@ impl FastqToSrf {
                 Level::Default => Effort::Default,
                 Level::Archive => Effort::Archive,
             },
+            order: match self.order {
+                Order::Quality => manifest::Order::Quality,
+                Order::Length => manifest::Order::Length,
+                Order::None => manifest::Order::None,
+            },
             interleaved: self.interleaved,
             threads,
             overwrite: self.overwrite,
@@ -173,6 +191,12 @@ impl FastqToSrf {
         );
         if self.dry_run {
             text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
+        }
+        if written.ordered_bytes > 0 {
+            text += &format!(
+                "\n{} of it are the reads again, ordered for queries that filter by that",
+                units::bytes(written.ordered_bytes),
+            );
         }
         if written.reads_kept_as_text > 0 {
             text += &format!(

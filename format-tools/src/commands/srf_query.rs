@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use genomic_objects::error::{Error, Result};
-use genomic_objects::srf::query::{Format as Wanted, Table, parse_columns};
+use genomic_objects::srf::manifest::Order;
+use genomic_objects::srf::query::{Format as Wanted, Table, fields_of, parse_columns};
 use genomic_objects::srf::read::{Filter, QueryStats, Reader, Selection};
 use genomic_objects::store::Store;
 use serde_json::json;
@@ -22,7 +23,8 @@ use crate::units::{self, parse_size};
 Reads are numbered from 0, as in the names of chunks; those of a pair are 2k and 2k+1. All
 conditions must hold. An index of quality and length per batch rules batches out; in reads as a
 machine gives them nearly every batch holds some of every quality, and little can be ruled out:
---stats says how much.
+--stats says how much. With the second view that fastq-to-srf --order makes, such a query reads only
+the batches that have what is asked for, and gives reads in the order of that view.
 
 Examples:
   srf-query --reads 1000000-1000999 sample.srf
@@ -143,7 +145,6 @@ impl SrfQuery {
             max_errors: self.max_expected_errors,
             sample: self.sample_fraction.map(|part| (part, self.seed)),
         };
-        let reader = Reader::open(&store, self.dataset.version(), selection, filter)?;
         let wanted = match self.output_fmt {
             _ if self.count => Wanted::Nothing,
             Format::Fastq => Wanted::Fastq,
@@ -152,6 +153,9 @@ impl SrfQuery {
             Format::Json => Wanted::Json,
             Format::Tsv => Wanted::Tsv,
         };
+        let at = self.dataset.version();
+        let fields = fields_of(wanted, &columns);
+        let reader = Reader::open_for(&store, at, selection, filter, fields)?;
         let output = match wanted {
             Wanted::Arrow => Output::open_binary(self.output.as_deref(), "Arrow")?,
             _ => Output::open(self.output.as_deref())?,
@@ -175,7 +179,10 @@ impl SrfQuery {
         drop(writer);
         output.finish()?;
         if self.stats {
-            let text = report_stats(&stats);
+            let filter = (self.min_avg_quality.is_some() || self.max_expected_errors.is_some())
+                .then_some("quality");
+            let by_length = self.min_length.is_some() || self.max_length.is_some();
+            let text = report_stats(&stats, filter.or(by_length.then_some("length")));
             self.messages.summarise(Summary { text, json: json!(stats), data_on_stdout: true })?;
         }
         Ok(())
@@ -203,11 +210,25 @@ impl SrfQuery {
     }
 }
 
-/// What a query cost, for people.
-fn report_stats(stats: &QueryStats) -> String {
+/// What a query cost, for people; `filter` is what reads were filtered by.
+fn report_stats(stats: &QueryStats, filter: Option<&str>) -> String {
+    let view = match stats.order {
+        Order::None => "",
+        Order::Quality => " of the view by quality",
+        Order::Length => " of the view by length",
+    };
+    // Less than one batch in ten is as good as none.
+    let is_vain = stats.order == Order::None && stats.batches_skipped * 10 < stats.batches_total;
+    let hint = match filter {
+        Some(filter) if is_vain && stats.batches > 1 => format!(
+            "; nearly every batch holds reads of such {filter}, and only a view made by \
+             fastq-to-srf --order {filter} can keep them together"
+        ),
+        _ => String::new(),
+    };
     format!(
-        "{} reads of {} decoded, from {} of {} batches in {} of {} chunks; an index of quality and \
-         length ruled out {}\n\
+        "{} reads of {} decoded, from {} of {} batches in {} of {} chunks{view}; an index of \
+         quality and length ruled out {}{hint}\n\
          fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
          {} of it were used",
         units::count(stats.reads),

@@ -225,12 +225,13 @@ impl Info {
                 "reads_per_row": details.reads_per_row,
                 "layout": details.layout,
                 "order": details.order,
+                "ordered_chunk_bytes": details.ordered.as_ref().map(|view| view.chunk_bytes),
                 "level": details.level,
-                "chunks": details.chunk_count,
-                "batches": details.batch_count,
+                "chunks": details.input_order.chunk_count,
+                "batches": details.input_order.batch_count,
                 "reads_kept_as_text": details.reads_kept_as_text,
                 "text_bytes": details.text_bytes,
-                "chunk_bytes": details.chunk_bytes,
+                "chunk_bytes": details.input_order.chunk_bytes,
             });
             return output::print(&format!("{json}\n"));
         }
@@ -252,14 +253,19 @@ impl Info {
         );
         let layout = format!("{:?}", details.layout).to_lowercase();
         line("layout", format!("{layout}, level {}", details.level));
-        line("chunks", units::count(details.chunk_count));
-        line("batches", units::count(details.batch_count));
+        line("chunks", units::count(details.input_order.chunk_count));
+        line("batches", units::count(details.input_order.batch_count));
+        if let Some(ordered) = &details.ordered {
+            let order = format!("{:?}", details.order).to_lowercase();
+            let (chunks, bytes) = (ordered.chunk_count, units::bytes(ordered.chunk_bytes));
+            line("second view", format!("by {order}: {bytes} in {chunks} chunks"));
+        }
         line("kept as text", units::count(details.reads_kept_as_text));
         line(
             "size",
             format!(
                 "{} of chunks, for {} of text",
-                units::bytes(details.chunk_bytes),
+                units::bytes(details.input_order.chunk_bytes),
                 units::bytes(details.text_bytes)
             ),
         );

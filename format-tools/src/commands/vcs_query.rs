@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use genomic_objects::error::{Error, Result};
 use genomic_objects::store::Store;
+use genomic_objects::vcs::filter::Filter;
 use genomic_objects::vcs::places::Places;
 use genomic_objects::vcs::query::{self, Output as Form, Query};
 use genomic_objects::vcs::read::{QueryStats, Reader};
@@ -22,12 +23,17 @@ use crate::units::{self, parse_size};
 #[command(disable_help_flag = true)]
 #[command(after_help = "\
 Regions are 1-based and closed, as in bcftools: chr1, chr1:1,000-2,000, chr1:1M-2M. Each variant
-comes once, in the dataset's order. Without a region all variants come. -s leaves INFO as it is, AC
-and AN included, as bcftools view -I does.
+comes once, in the dataset's order. Without a region all variants come. -s counts AC and AN
+anew from the genotypes that are left, unless -I is given.
+
+Expressions are those of bcftools: QUAL>30 && (GT=\"het\" | FMT/DP>10). They are on all samples; with -f
+they are on those of -s, and loops pass over the samples that they do not hold for.
 
 Examples:
   vcs-query cohort.vcs chr1:1M-2M
   vcs-query -c -r chr20 s3://bucket/cohort.vcs
+  vcs-query -i 'QUAL>30 && N_PASS(GT=\"alt\")>2' s3://bucket/cohort.vcs chr20
+  vcs-query -f '%CHROM\\t%POS[\\t%SAMPLE=%GT]\\n' -i 'GT=\"het\"' cohort.vcs
   vcs-query -s NA12878 -O vcf.gz -o NA12878.vcf.gz cohort.vcs
   vcs-query -O parquet --columns CHROM,POS,INFO_AF -o af.parquet cohort.vcs")]
 pub(crate) struct VcsQuery {
@@ -61,6 +67,33 @@ pub(crate) struct VcsQuery {
     /// Samples of a file, one a line
     #[arg(short = 'S', long, value_name = "FILE", conflicts_with = "samples")]
     samples_file: Option<String>,
+
+    /// Pass over samples of -s or -S that there are not
+    #[arg(long)]
+    force_samples: bool,
+
+    /// Leave AC and AN as they are
+    #[arg(short = 'I', long)]
+    no_update: bool,
+
+    /// Only variants that the expression holds for
+    #[arg(short = 'i', long, value_name = "EXPR", allow_hyphen_values = true)]
+    include: Option<String>,
+
+    /// Only variants that the expression does not hold for
+    #[arg(short = 'e', long, value_name = "EXPR", conflicts_with = "include")]
+    #[arg(allow_hyphen_values = true)]
+    exclude: Option<String>,
+
+    /// Print this for each variant, as bcftools query does: %CHROM, %INFO/X, [loops over %SAMPLE],
+    /// \n, \t; with -H a line of names first
+    #[arg(short = 'f', long, value_name = "FORMAT", conflicts_with_all = ["columns", "output_fmt"])]
+    #[arg(allow_hyphen_values = true)]
+    format: Option<String>,
+
+    /// Only list the samples
+    #[arg(short = 'l', long)]
+    list_samples: bool,
 
     /// Only count the variants
     #[arg(short = 'c', long)]
@@ -135,31 +168,44 @@ impl VcsQuery {
         let reader = Reader::open(&store, self.dataset.version(), &self.places()?)?;
         let samples = self.samples(&reader)?;
         let form = self.form()?;
+        let filter = self.filter(&reader, samples.as_deref())?;
         let is_text = self.count
             || matches!(form, Form::Vcf | Form::Table(TableFormat::Tsv | TableFormat::Json));
         let output = match is_text {
             true => Output::open(self.output.as_deref())?,
             false => Output::open_binary(self.output.as_deref(), "this format")?,
         };
+        if self.list_samples {
+            let names = &reader.schema().samples;
+            let all: Vec<usize> = (0..names.len()).collect();
+            for &place in samples.as_deref().unwrap_or(&all) {
+                output.write_text(&format!("{}\n", names[place]))?;
+            }
+            return output.finish();
+        }
         if self.header_only {
-            let header = query::header(&reader, samples.as_deref())?;
+            let header =
+                query::header(&reader, samples.as_deref(), samples.is_some() && !self.no_update)?;
             output.write_text(&String::from_utf8_lossy(&header))?;
             return output.finish();
         }
         let query = Query {
             samples,
+            keep_counts: self.no_update,
+            filter,
             columns: self.columns.clone(),
-            with_header: !self.no_header,
+            with_header: self.no_header == self.format.is_some(),
             threads: self.threads.count().get(),
             max_bytes: self.max_bytes,
         };
-        let stats = match self.count {
-            true => {
+        let stats = match &self.format {
+            _ if self.count => {
                 let stats = query::count(&reader, &query)?;
                 output.write_text(&format!("{}\n", stats.records))?;
                 stats
             }
-            false => query::run(&reader, &query, form, output.writer())?,
+            Some(format) => query::print(&reader, &query, format, output.writer())?,
+            None => query::run(&reader, &query, form, output.writer())?,
         };
         output.finish()?;
         if self.stats {
@@ -186,6 +232,14 @@ impl VcsQuery {
         })
     }
 
+    fn filter(&self, reader: &Reader, samples: Option<&[usize]>) -> Result<Option<Filter>> {
+        let Some(text) = self.include.as_ref().or(self.exclude.as_ref()) else { return Ok(None) };
+        // Formats are made of the samples chosen only.
+        let samples = samples.filter(|_| self.format.is_some() && !self.count);
+        let read = |name: &str| self.stores.read_text(name);
+        Filter::new(text, self.exclude.is_some(), reader, samples, &read).map(Some)
+    }
+
     /// The places of the samples asked for in the header, in the order asked for.
     fn samples(&self, reader: &Reader) -> Result<Option<Vec<usize>>> {
         let (list, excluded) = match (&self.samples, &self.samples_file) {
@@ -205,10 +259,13 @@ impl VcsQuery {
         let names = &reader.schema().samples;
         let mut places = Vec::new();
         for name in list.iter().filter(|name| !name.is_empty()) {
-            let place = names.iter().position(|other| other == name).ok_or_else(|| {
-                Error::usage(format!("there is no sample {name:?}"))
-                    .help("'vcs-query -h' prints the header, whose last line names the samples")
-            })?;
+            let Some(place) = names.iter().position(|other| other == name) else {
+                if self.force_samples {
+                    continue;
+                }
+                return Err(Error::usage(format!("there is no sample {name:?}"))
+                    .help("vcs-query -l lists the samples; --force-samples passes over others"));
+            };
             if places.contains(&place) {
                 return Err(Error::usage(format!("sample {name:?} is asked for twice")));
             }

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 
 /// Bytes asked of the reader at a time.
 const STEP: usize = 512 << 10;
+/// Most bytes to make room for before there is a need.
+const MAX_RESERVED: usize = 2 << 20;
 /// The longest record, in bytes.
 const MAX_RECORD: usize = 1 << 30;
 
@@ -114,6 +116,8 @@ pub struct Framer {
     name: Arc<str>,
     buffer: Vec<u8>,
     at_end: bool,
+    /// Why nothing more can be read; told once what was read is used up.
+    failure: Option<std::io::Error>,
     record: u64,
     line: u64,
     kind: Kind,
@@ -139,12 +143,13 @@ impl Framer {
             name: name.into(),
             buffer: Vec::new(),
             at_end: false,
+            failure: None,
             record: 0,
             line: 1,
             kind: Kind::Fastq,
             style: Style::default(),
         };
-        framer.grow()?;
+        framer.grow(0, 0)?;
         framer.kind = match framer.buffer.first() {
             Some(b'@') => Kind::Fastq,
             Some(b'>') => Kind::Fasta,
@@ -166,7 +171,7 @@ impl Framer {
         let first = loop {
             match framer.look(0).map_err(|error| framer.place(error, 0, 0))? {
                 Found::Frame(frame, _) => break frame,
-                Found::More => framer.grow()?,
+                Found::More => framer.grow(0, 0)?,
             }
         };
         framer.style = Style::of(&framer.buffer, &first, framer.kind);
@@ -212,6 +217,8 @@ impl Framer {
     }
 
     fn take(&mut self, max_records: usize, max_bytes: usize, of: usize) -> Result<Option<Framed>> {
+        // At once, as growing step by step would move what is there again and again.
+        self.buffer.reserve(max_bytes.min(MAX_RESERVED) + STEP);
         let (mut frames, mut at, mut lines) = (Vec::<Frame>::new(), 0_usize, 0_u64);
         while frames.len() < max_records
             && (frames.is_empty() || at < max_bytes || !frames.len().is_multiple_of(of))
@@ -220,7 +227,7 @@ impl Framer {
                 if self.at_end {
                     break;
                 }
-                self.grow()?;
+                self.grow(frames.len(), lines)?;
                 continue;
             }
             match self.look(at).map_err(|error| self.place(error, frames.len(), lines))? {
@@ -229,7 +236,7 @@ impl Framer {
                     lines += count;
                     frames.push(frame);
                 }
-                Found::More => self.grow()?,
+                Found::More => self.grow(frames.len(), lines)?,
             }
         }
         if frames.is_empty() {
@@ -255,7 +262,16 @@ impl Framer {
         error.at(format!("record {record}, from line {}", self.line + lines)).at(&self.name)
     }
 
-    fn grow(&mut self) -> Result<()> {
+    /// Reads more; `records` and `lines` of the buffer are framed already.
+    fn grow(&mut self, records: usize, lines: u64) -> Result<()> {
+        if let Some(failure) = self.failure.take() {
+            let (record, line) = (self.record + records as u64, self.line + lines);
+            return Err(Error::input("the file cannot be read to its end")
+                .caused_by(failure)
+                .help("it may be cut short or damaged: get a whole copy")
+                .at(format!("after record {record}, in the record from line {line}"))
+                .at(&self.name));
+        }
         let length = self.buffer.len();
         if length > MAX_RECORD + STEP {
             return Err(Error::unsupported("a record is longer than 1 GiB").at(&self.name));
@@ -272,16 +288,16 @@ impl Framer {
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(Error::input("the file cannot be read to its end")
-                        .caused_by(error)
-                        .help("it may be cut short or damaged: get a whole copy")
-                        .at(format!("after record {}", self.record))
-                        .at(&self.name));
+                    self.failure = Some(error);
+                    break;
                 }
             }
         }
         self.buffer.truncate(filled);
-        Ok(())
+        match self.failure {
+            Some(_) if filled == length => self.grow(records, lines),
+            _ => Ok(()),
+        }
     }
 
     /// Frames the record that begins at `start`.
@@ -524,4 +540,91 @@ pub(super) fn is_base(byte: u8) -> bool {
 
 fn is_residue(byte: u8) -> bool {
     is_base(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a few bytes at a time, and then fails or ends.
+    struct Slow(Vec<u8>, usize, bool);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.0.len().min(self.1).min(buffer.len());
+            if count == 0 && self.2 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0.drain(..count);
+            Ok(count)
+        }
+    }
+
+    fn framer(text: &[u8]) -> Result<Framer> {
+        Framer::new(Box::new(Slow(text.to_vec(), 7, false)), "x.fastq")
+    }
+
+    fn all(text: &[u8], most: usize) -> Result<Vec<Framed>> {
+        let mut framer = framer(text)?;
+        std::iter::from_fn(|| framer.next(most, usize::MAX).transpose()).collect()
+    }
+
+    #[test]
+    fn test_records_are_cut_where_counts_say() {
+        let text =
+            b"@a\nACGT\n+\n@@@@\n@b x\nAC\nGT\n+b x\n@I\n+I\n@c\n\n+\n\n@d\r\nA\r\n+\r\nI\r\n";
+        for most in 1..6 {
+            let parts = all(text, most).unwrap();
+            let frames: Vec<&Frame> = parts.iter().flat_map(|part| &part.frames).collect();
+            assert_eq!(frames.iter().map(|frame| frame.length).collect::<Vec<_>>(), [4, 4, 0, 1]);
+            let joined: Vec<u8> = parts.iter().flat_map(|part| part.text.to_vec()).collect();
+            assert_eq!(joined, text);
+            let numbers: Vec<u64> = parts.iter().map(|part| part.first_record).collect();
+            assert_eq!(numbers, (0..4).step_by(most).collect::<Vec<_>>());
+            let lines = [1, 5, 11, 15];
+            parts.iter().for_each(|p| assert_eq!(p.first_line, lines[p.first_record as usize]));
+        }
+    }
+
+    #[test]
+    fn test_what_is_no_record_is_refused_with_its_place() {
+        for (text, place) in [
+            (&b"@a\nA\n+\nI\nACGT\n"[..], "record 2, from line 5"),
+            (b"@a\nACGT\n+\nII\n", "record 1, from line 1"),
+            (b"@a\nA\n+\nI\n@b\nAC\n+\nIII\n@c\n", "record 2, from line 5"),
+            (b"@a\nA\n+\nI\n@b\nA7\n+\nII\n", "record 2, from line 5"),
+            (b"@a\nA\n+\nI\n@b\nAC\n", "record 2, from line 5"),
+        ] {
+            let error = all(text, 9).unwrap_err().to_string();
+            assert!(error.contains(place) && error.contains("x.fastq"), "{error}");
+        }
+        assert!(framer(b"").is_err() && framer(b"ACGT\n").is_err());
+    }
+
+    #[test]
+    fn test_records_before_a_failure_are_counted() {
+        let text = b"@a\nACGT\n+\nIIII\n".repeat(60_000);
+        let mut framer = Framer::new(Box::new(Slow(text, 1 << 16, true)), "x.fastq").unwrap();
+        let mut records = 0;
+        let error = loop {
+            match framer.next(1000, usize::MAX) {
+                Ok(framed) => records += framed.unwrap().frames.len(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        // Whether the last record is whole is not known.
+        assert_eq!(records, 59_000);
+        assert!(error.contains("after record 59999, in the record from line 239997"), "{error}");
+    }
+
+    #[test]
+    fn test_pairs_by_turns_are_taken_apart() {
+        let mut reads = framer(b"@a\nA\n+\nI\n@a\nC\n+\nI\n@b\nG\n+\nI\n@b\nT\n+\nI\n").unwrap();
+        let [first, second] = reads.next_even(9, 1).unwrap().unwrap().deinterleave().unwrap();
+        assert_eq!((first.frames.len(), second.first_record, second.stride), (1, 1, 2));
+        let mut odd = framer(b"@a\nA\n+\nI\n").unwrap();
+        let error = odd.next_even(9, 9).unwrap().unwrap().deinterleave().unwrap_err();
+        assert!(error.to_string().contains("record 1, line 1"), "{error}");
+    }
 }

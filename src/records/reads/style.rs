@@ -66,6 +66,7 @@ impl Style {
     }
 
     /// Writes a record.
+    #[inline]
     pub fn push(&self, parts: &Parts<'_>, out: &mut Vec<u8>) {
         let end: &[u8] = if self.crlf { b"\r\n" } else { b"\n" };
         let push_header = |out: &mut Vec<u8>| {
@@ -90,6 +91,7 @@ impl Style {
         self.push_lines(parts.qualities, end, out);
     }
 
+    #[inline]
     fn push_lines(&self, line: &[u8], end: &[u8], out: &mut Vec<u8>) {
         if self.wrap == 0 || line.is_empty() {
             out.extend_from_slice(line);
@@ -173,5 +175,64 @@ impl Style {
                 *scratch == slice((frame.start, frame.end))
             };
         Ok((parts, is_written_so))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::reads::Framer;
+
+    fn parsed(text: &[u8]) -> Vec<(String, String, bool)> {
+        let mut framer = Framer::new(Box::new(std::io::Cursor::new(text.to_vec())), "x").unwrap();
+        let style = framer.style();
+        let framed = framer.next(99, usize::MAX).unwrap().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let parse = |index: usize| {
+            let (mut joined, mut scratch) = ([Vec::new(), Vec::new()], Vec::new());
+            let (parts, is_so) = style.parse(&framed, index, &mut joined, &mut scratch).unwrap();
+            (text(parts.name), text(parts.bases), is_so)
+        };
+        (0..framed.frames.len()).map(parse).collect()
+    }
+
+    #[test]
+    fn test_header_is_split_at_its_first_blank_or_tab() {
+        assert_eq!(split_header(b"a b\tc"), (&b"a"[..], Some((b' ', &b"b\tc"[..]))));
+        assert_eq!(split_header(b"a\tb c"), (&b"a"[..], Some((b'\t', &b"b c"[..]))));
+        assert_eq!(split_header(b"abc"), (&b"abc"[..], None));
+        assert_eq!(split_header(b" "), (&b""[..], Some((b' ', &b""[..]))));
+    }
+
+    #[test]
+    fn test_records_unlike_the_first_are_told() {
+        let is_so = |text: &[u8]| {
+            let parsed = parsed(text);
+            parsed.iter().map(|(.., is_so)| *is_so).collect::<Vec<_>>()
+        };
+        let plain = b"@a x\nACGT\n+\nIIII\n";
+        let odd: [&[u8]; 4] = [
+            b"@b\tx\nA\n+\nI\n",
+            b"@b\nA\n+b\nI\n",
+            b"@b\r\nA\r\n+\r\nI\r\n",
+            b"@b\nA\nC\n+\nI\nI\n",
+        ];
+        for record in odd {
+            assert_eq!(is_so(&[plain, record, plain].concat()), [true, false, true]);
+            // As the first, they set the style.
+            assert!(is_so(record)[0]);
+        }
+    }
+
+    #[test]
+    fn test_wrapped_lines_are_joined_and_written_again() {
+        let text = b">a\nACG\nTAC\nGT\n>b\nACGTA\n";
+        let parsed = parsed(text);
+        assert_eq!(parsed[0].1, "ACGTACGT");
+        assert_eq!((parsed[0].2, parsed[1].2), (true, false));
+        let style = Style { fasta: true, wrap: 3, ..Style::default() };
+        let mut out = Vec::new();
+        style.push(&Parts { name: b"a", bases: b"ACGTACGT", ..Parts::default() }, &mut out);
+        assert_eq!(out, b">a\nACG\nTAC\nGT\n");
     }
 }

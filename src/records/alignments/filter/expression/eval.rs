@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use regex::bytes::Regex;
 
-use super::{Binary, Compare, Fault, FilterContext, Function, Link, Node, Pattern, Unary, posix};
+use super::{
+    Binary, Compare, Fault, FilterContext, Function, Link, Node, Pattern, Unary, pattern as compile,
+};
 use crate::records::alignments::{Record, Tag};
 
 /// A value, and whether it counts as true whatever it is: a tag that is there does.
@@ -56,8 +58,7 @@ fn evaluate<'a>(node: &'a Node, record: &Record<'a>, context: &FilterContext<'a>
                 match &pattern.data {
                     Data::Absent => Ok(Value::undefined()),
                     Data::Text(pattern) => {
-                        let pattern = posix::compile(until_nul(pattern))
-                            .map_err(|fault| Fault { at: *at, ..fault })?;
+                        let pattern = compile(until_nul(pattern), *at)?;
                         search(*wanted, *at, &text, &pattern)
                     }
                     _ => Err(mismatch(*at, "text for a pattern", &pattern)),

@@ -30,7 +30,6 @@
 
 mod eval;
 mod parse;
-mod posix;
 mod variable;
 
 use std::str::FromStr;
@@ -243,6 +242,15 @@ impl Fault {
             .at(format!("character {}", before.chars().count() + 1))
             .at(format!("filter expression '{}'", shorten(text)))
     }
+}
+
+/// A POSIX extended regular expression at byte `at`.
+fn pattern(text: &[u8], at: usize) -> Result<regex::bytes::Regex, Fault> {
+    crate::posix::compile(text, false).map_err(|found| {
+        Fault::new(at, format!("the pattern {:?} is wrong", String::from_utf8_lossy(text)))
+            .expected("a POSIX extended regular expression")
+            .found(found)
+    })
 }
 
 /// So much of a long expression as fits a message.

@@ -1,7 +1,7 @@
 //! From text to a tree, by recursive descent.
 
 use super::variable::{self, Variable};
-use super::{Binary, Compare, Fault, Function, Link, Node, Pattern, Unary, posix};
+use super::{Binary, Compare, Fault, Function, Link, Node, Pattern, Unary, pattern as compile};
 
 /// Parentheses, calls and right-hand sides within each other: a bound for the stack.
 const MAX_DEPTH: usize = 100;
@@ -96,9 +96,7 @@ impl Parser<'_> {
             self.skip_space();
             let pattern_at = self.at;
             let pattern = match self.deeper(Self::equality)? {
-                Node::Text(text) => Pattern::Fixed(
-                    posix::compile(&text).map_err(|fault| Fault { at: pattern_at, ..fault })?,
-                ),
+                Node::Text(text) => Pattern::Fixed(compile(&text, pattern_at)?),
                 other => Pattern::Computed(Box::new(other)),
             };
             return Ok(Node::Search { wanted, at, text: Box::new(left), pattern });

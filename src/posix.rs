@@ -6,8 +6,6 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::Fault;
-
 /// Groups within each other: a bound for the stack of the engine's parser.
 const MAX_DEPTH: u32 = 100;
 
@@ -16,21 +14,89 @@ const CLASSES: [&str; 12] = [
     "upper", "xdigit",
 ];
 
-/// Compiles a pattern; the fault's place is the caller's to set.
-pub(super) fn compile(pattern: &[u8]) -> Result<Regex, Fault> {
-    let failed = |what: &str| {
-        Fault::new(0, format!("the pattern {:?} is wrong", String::from_utf8_lossy(pattern)))
-            .expected("a POSIX extended regular expression")
-            .found(what)
-    };
-    let translated = translate(pattern).map_err(|what| failed(&what))?;
+/// Compiles an extended regular expression; else says what is wrong with it.
+pub(crate) fn compile(pattern: &[u8], ignore_case: bool) -> Result<Regex, String> {
+    let translated = translate(pattern)?;
     // Without REG_NEWLINE a dot and a negated bracket match the end of a line too.
     RegexBuilder::new(&translated)
         .unicode(false)
         .dot_matches_new_line(true)
+        .case_insensitive(ignore_case)
         .nest_limit(2 * MAX_DEPTH)
         .build()
-        .map_err(|error| failed(error.to_string().lines().last().unwrap_or("an error")))
+        .map_err(|error| error.to_string().lines().last().unwrap_or("an error").to_owned())
+}
+
+/// Compiles a basic regular expression, in which `\(`, `\{`, `\+`, `\?` and `\|` are the operators and
+/// the bare characters stand for themselves, as GNU's library reads it.
+pub(crate) fn compile_basic(pattern: &[u8], ignore_case: bool) -> Result<Regex, String> {
+    compile(&extended(pattern), ignore_case)
+}
+
+/// A basic regular expression as an extended one.
+fn extended(pattern: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 * pattern.len());
+    let mut rest = pattern;
+    // Whether an expression begins here, where `*` is itself and `^` an anchor.
+    let mut begins = true;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let mut begins_next = false;
+        match first {
+            b'\\' => {
+                let Some((escaped, after)) = rest.split_first() else {
+                    out.push(b'\\');
+                    break;
+                };
+                rest = after;
+                match escaped {
+                    b'(' | b'|' => {
+                        out.push(*escaped);
+                        begins_next = true;
+                    }
+                    b')' | b'{' | b'}' | b'+' | b'?' => out.push(*escaped),
+                    other => out.extend([b'\\', *other]),
+                }
+            }
+            b'[' => {
+                let end = bracket_length(rest);
+                out.push(b'[');
+                out.extend_from_slice(&rest[..end]);
+                rest = &rest[end..];
+            }
+            b'*' if begins => out.extend(b"\\*"),
+            b'^' if begins => {
+                out.push(b'^');
+                begins_next = true;
+            }
+            b'$' if matches!(rest, [] | [b'\\', b')' | b'|', ..]) => out.push(b'$'),
+            b'^' | b'$' | b'(' | b')' | b'{' | b'}' | b'+' | b'?' | b'|' => {
+                out.extend([b'\\', *first]);
+            }
+            other => out.push(*other),
+        }
+        begins = begins_next;
+    }
+    out
+}
+
+/// The length of what follows a `[`, its `]` included.
+fn bracket_length(rest: &[u8]) -> usize {
+    let mut at = usize::from(rest.first() == Some(&b'^'));
+    at += usize::from(rest.get(at) == Some(&b']'));
+    loop {
+        match rest.get(at..) {
+            None | Some([]) => return rest.len(),
+            Some([b']', ..]) => return at + 1,
+            Some([b'[', mark @ (b':' | b'.' | b'='), after @ ..]) => {
+                match delimited(after, *mark) {
+                    Some((_, left)) => at = rest.len() - left.len(),
+                    None => return rest.len(),
+                }
+            }
+            Some(_) => at += 1,
+        }
+    }
 }
 
 fn translate(pattern: &[u8]) -> Result<String, String> {
@@ -198,7 +264,7 @@ mod tests {
             ("^.$", "ä", false),
             ("(a*?)$", "b", true),
         ] {
-            let regex = compile(pattern.as_bytes()).unwrap();
+            let regex = compile(pattern.as_bytes(), false).unwrap();
             assert_eq!(regex.is_match(text.as_bytes()), expected, "{pattern} in {text}");
         }
     }
@@ -219,7 +285,31 @@ mod tests {
             "[b-a]",
             &nested,
         ] {
-            assert!(compile(pattern.as_bytes()).is_err(), "{pattern:.20}");
+            assert!(compile(pattern.as_bytes(), false).is_err(), "{pattern:.20}");
         }
+    }
+
+    #[test]
+    fn test_compile_basic_swaps_what_is_escaped() {
+        for (pattern, text, expected) in [
+            ("a|b", "a", false),
+            ("a|b", "a|b", true),
+            ("a\\|b", "b", true),
+            ("^\\(ab\\)\\{2\\}$", "abab", true),
+            ("^(a)$", "(a)", true),
+            ("^a+$", "aa", false),
+            ("^a\\+$", "aa", true),
+            ("*a", "*a", true),
+            ("a^b$c", "a^b$c", true),
+            ("\\(^a$\\)", "a", true),
+            ("[*+](", "+(", true),
+            ("[[:digit:]^]\\.", "7.", true),
+            ("x{2}", "x{2}", true),
+        ] {
+            let regex = compile_basic(pattern.as_bytes(), false).unwrap();
+            assert_eq!(regex.is_match(text.as_bytes()), expected, "{pattern} in {text}");
+        }
+        assert!(compile_basic(b"MiSS", true).unwrap().is_match(b"missense"));
+        assert!(compile_basic(b"\\(", false).is_err());
     }
 }

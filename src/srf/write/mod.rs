@@ -1,0 +1,355 @@
+//! Making a dataset from reads: frame, take apart, encode, put, index, commit.
+//!
+//! One thread cuts text into records; batches of them are parsed, checked and encoded on several,
+//! and come out in order. A second view in another order is written from sorted rows once the first
+//! is complete. Nothing is visible before the commit.
+
+mod chunks;
+mod encode;
+mod order;
+mod source;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::ids;
+use super::manifest::{self, Details, Layout, Order, Page, View};
+use crate::codec::Effort;
+use crate::dataset::{
+    Checksum, ChunkEntry, Draft, InputInfo, ObjectRef, Operation, Transaction, TransactionId,
+};
+use crate::error::Result;
+use crate::pipeline::{Progress, ordered_by_weight};
+use crate::records::reads::{Framed, Framer, Style};
+use crate::store::{Store, Uploader};
+use chunks::Chunks;
+use encode::{Encoded, Encoding};
+use order::Rows;
+use source::Source;
+
+/// Bytes of chunks that may be on their way to the store.
+const UPLOADS_IN_FLIGHT: usize = 128 << 20;
+/// Bytes of text that may be between reader and encoder.
+const TEXT_IN_FLIGHT: usize = 64 << 20;
+
+/// How a dataset is made.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    /// Most reads of a chunk.
+    pub chunk_reads: u64,
+    /// Most reads of a batch.
+    pub batch_reads: usize,
+    /// How chunks hold reads.
+    pub layout: Layout,
+    /// How hard to compress.
+    pub effort: Effort,
+    /// What a second view orders the reads by.
+    pub order: Order,
+    /// Whether one file holds pairs, first and second by turns.
+    pub interleaved: bool,
+    /// Threads that encode.
+    pub threads: usize,
+    /// Replace the content of an existing dataset by a new version.
+    pub overwrite: bool,
+    /// Read everything back and compare it with the input before the commit.
+    pub verify: bool,
+    /// Encode everything and write nothing.
+    pub dry_run: bool,
+    /// The time of the commit, in RFC 3339.
+    pub created: String,
+    /// The transaction, from randomness.
+    pub transaction: TransactionId,
+    /// What the dataset is made from.
+    pub inputs: Vec<InputInfo>,
+}
+
+impl WriteOptions {
+    /// Ordinary options of a transaction at a time, made from some inputs.
+    pub fn new(created: String, transaction: TransactionId, inputs: Vec<InputInfo>) -> Self {
+        Self {
+            chunk_reads: 1_000_000,
+            batch_reads: 8192,
+            layout: Layout::Plain,
+            effort: Effort::Default,
+            order: Order::None,
+            interleaved: false,
+            threads: 1,
+            overwrite: false,
+            verify: false,
+            dry_run: false,
+            created,
+            transaction,
+            inputs,
+        }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Summary {
+    /// How many reads; both of a pair count.
+    pub reads: u64,
+    /// How many bases.
+    pub bases: u64,
+    /// Bytes of the text.
+    pub text_bytes: u64,
+    /// How many chunks, those of a second view included.
+    pub chunks: u64,
+    /// How many batches they have.
+    pub batches: u64,
+    /// Bytes of all chunks, those of a second view included.
+    pub chunk_bytes: u64,
+    /// Bytes of the chunks of a second view.
+    pub ordered_bytes: u64,
+    /// Bytes of all objects but the manifest and its copy.
+    pub total_bytes: u64,
+    /// How many objects, the manifest and its copy included: one PUT each.
+    pub objects: u64,
+    /// Reads kept as text.
+    pub reads_kept_as_text: u64,
+    /// Whether everything was read back and compared.
+    pub verified: bool,
+    /// The version of the dataset; 0 for a dry run.
+    pub dataset_version: u64,
+}
+
+/// Makes a dataset at `store` of the reads of one file, or the pairs of two.
+///
+/// # Errors
+///
+/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set;
+/// [`Input`](crate::error::ErrorKind::Input) with file, record and line; what the store reports.
+/// Then nothing is visible, and what was uploaded is deleted as far as the store lets.
+pub fn write(
+    open: impl FnOnce() -> Result<Vec<Framer>>,
+    store: &Store,
+    options: &WriteOptions,
+    progress: &Arc<Progress>,
+) -> Result<Summary> {
+    let may_exist = options.overwrite || options.dry_run;
+    let transaction = Transaction::for_output(store, may_exist, options.transaction)?;
+    let written = open().and_then(|framers| {
+        let mut source = Source::new(framers, options)?;
+        Writer::new(store, &transaction, &source, options, progress)?.run(&mut source)
+    });
+    let (draft, mut summary) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            transaction.abandon();
+            return Err(error);
+        }
+    };
+    if options.dry_run {
+        return Ok(summary);
+    }
+    summary.dataset_version = transaction.commit(draft)?.manifest().dataset_version;
+    Ok(summary)
+}
+
+/// Where objects go.
+struct Outlet<'a> {
+    transaction: &'a Transaction,
+    uploader: Uploader,
+    is_dry: bool,
+    objects: u64,
+    bytes: u64,
+}
+
+impl Outlet<'_> {
+    fn put(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.objects += 1;
+        self.bytes += bytes.len() as u64;
+        if self.is_dry {
+            return Ok(());
+        }
+        self.uploader.put(path, Bytes::from(bytes))
+    }
+
+    fn put_index(&mut self, kind: &str, bytes: Vec<u8>) -> Result<ObjectRef> {
+        let path = self.transaction.path("_index", kind, "idx")?;
+        let (size_bytes, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
+        self.put(&path, bytes)?;
+        Ok(ObjectRef { kind: kind.to_owned(), path, size_bytes, checksum })
+    }
+}
+
+/// The state of a conversion on the side where batches come out in order.
+struct Writer<'a> {
+    store: &'a Store,
+    options: &'a WriteOptions,
+    progress: &'a Arc<Progress>,
+    styles: Vec<Style>,
+    outlet: Outlet<'a>,
+    chunks: Chunks,
+    ids: ids::Builder,
+    rows: Option<Rows>,
+    quality: u64,
+    fixed: Option<[u32; 2]>,
+    summary: Summary,
+}
+
+/// What is known of a view once its chunks are written.
+struct Written {
+    view: View,
+    entries: Vec<ChunkEntry>,
+    objects: Vec<ObjectRef>,
+    length: (u32, u32),
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        store: &'a Store,
+        transaction: &'a Transaction,
+        source: &Source,
+        options: &'a WriteOptions,
+        progress: &'a Arc<Progress>,
+    ) -> Result<Self> {
+        let styles = source.styles.clone();
+        let uploader = Uploader::new(store.clone(), UPLOADS_IN_FLIGHT).count_into(progress.clone());
+        let outlet =
+            Outlet { transaction, uploader, is_dry: options.dry_run, objects: 0, bytes: 0 };
+        Ok(Self {
+            store,
+            options,
+            progress,
+            chunks: Chunks::new(Order::None, options.layout, &styles),
+            rows: Rows::new(options, &styles)?,
+            styles,
+            outlet,
+            ids: ids::Builder::new(options.threads),
+            quality: 0,
+            fixed: None,
+            summary: Summary::default(),
+        })
+    }
+
+    fn run(mut self, source: &mut Source) -> Result<(Draft, Summary)> {
+        let styles = self.styles.clone();
+        let encoding = Encoding::new(self.options, &styles);
+        ordered_by_weight(
+            self.options.threads,
+            TEXT_IN_FLIGHT,
+            |section: &source::Section| section.framed.iter().map(Framed::byte_len).sum(),
+            || source.next(),
+            |section| encoding.encode(section),
+            |encoded| self.take(encoded),
+        )?;
+        let chunks = std::mem::replace(
+            &mut self.chunks,
+            Chunks::new(self.options.order, self.options.layout, &styles),
+        );
+        let first = chunks.finish(&mut self.outlet)?;
+        let second = match self.rows.take() {
+            None => None,
+            Some(rows) => {
+                let fixed = self.fixed.unwrap_or_default();
+                let (chunks, outlet) = (&mut self.chunks, &mut self.outlet);
+                rows.write(&encoding, fixed, |encoded| chunks.push(encoded, outlet))?;
+                let chunks = std::mem::replace(
+                    &mut self.chunks,
+                    Chunks::new(Order::None, self.options.layout, &styles),
+                );
+                Some(chunks.finish(&mut self.outlet)?)
+            }
+        };
+        self.finish(first, second)
+    }
+
+    fn take(&mut self, encoded: Encoded) -> Result<()> {
+        let batch = self.summary.batches;
+        encoded.hashes.iter().try_for_each(|&hash| self.ids.push(hash, batch))?;
+        self.fixed = match self.fixed {
+            None => Some(encoded.fixed),
+            Some(fixed) if fixed == encoded.fixed => Some(fixed),
+            Some(_) => Some([0, 0]),
+        };
+        if let Some(rows) = &mut self.rows {
+            rows.push(&encoded.rows_to_order)?;
+        }
+        let reads = (encoded.rows * self.styles.len()) as u64;
+        self.quality += encoded.quality;
+        self.summary.reads += reads;
+        self.summary.bases += encoded.bases;
+        self.summary.text_bytes += encoded.text_bytes;
+        self.summary.reads_kept_as_text += encoded.kept_as_text;
+        self.summary.batches += 1;
+        self.progress.add_items(reads);
+        self.chunks.push(encoded, &mut self.outlet)
+    }
+
+    fn finish(mut self, first: Written, second: Option<Written>) -> Result<(Draft, Summary)> {
+        let ids = std::mem::replace(&mut self.ids, ids::Builder::new(1));
+        let (read_ids, id_pages) = ids.finish(first.view.batch_count)?;
+        let mut objects = first.objects.clone();
+        objects.push(self.outlet.put_index(manifest::IDS_KIND, read_ids)?);
+        let mut chunks = first.entries.clone();
+        if let Some(view) = &second {
+            objects.extend(view.objects.iter().cloned());
+            chunks.extend(view.entries.iter().cloned());
+        }
+        let idle = Uploader::new(self.store.clone(), 0);
+        std::mem::replace(&mut self.outlet.uploader, idle).finish()?;
+        let views = std::iter::once(&first).chain(&second);
+        for view in views {
+            self.summary.chunks += view.view.chunk_count;
+            self.summary.chunk_bytes += view.view.chunk_bytes;
+        }
+        self.summary.ordered_bytes = second.as_ref().map_or(0, |view| view.view.chunk_bytes);
+        self.summary.objects = self.outlet.objects + 2;
+        self.summary.total_bytes = self.outlet.bytes;
+        let details = self.details(first, second, id_pages);
+        if self.options.verify && !self.options.dry_run {
+            super::verify::read_back(self.store, &details, &objects, self.options.threads)?;
+            self.summary.verified = true;
+        }
+        let draft = Draft {
+            format: manifest::FORMAT.to_owned(),
+            version: manifest::VERSION.to_owned(),
+            operation: Operation::Create,
+            keep_chunks: false,
+            created: self.options.created.clone(),
+            inputs: self.options.inputs.clone(),
+            fields: details.to_fields()?,
+            objects,
+            chunks,
+            required_features: Vec::new(),
+        };
+        Ok((draft, self.summary))
+    }
+
+    fn details(&self, first: Written, second: Option<Written>, read_ids: Vec<Page>) -> Details {
+        let bases = self.summary.bases;
+        let has_quality = bases > 0 && self.styles.iter().all(|style| !style.fasta);
+        let (min, max) = first.length;
+        Details {
+            total_reads: self.summary.reads,
+            total_bases: bases,
+            avg_quality: has_quality.then(|| self.quality as f64 / bases as f64),
+            read_length: (min == max).then_some(max),
+            min_length: min.min(max),
+            max_length: max,
+            layout: self.options.layout,
+            order: self.options.order,
+            reads_per_row: self.styles.len() as u32,
+            interleaved: self.options.interleaved,
+            styles: self.styles.clone(),
+            reads_kept_as_text: self.summary.reads_kept_as_text,
+            text_bytes: self.summary.text_bytes,
+            compression: "zstd".to_owned(),
+            level: level_name(self.options.effort).to_owned(),
+            input_order: first.view,
+            ordered: second.map(|written| written.view),
+            read_ids,
+        }
+    }
+}
+
+/// What a manifest calls an effort.
+fn level_name(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Fast => "fast",
+        Effort::Default => "default",
+        Effort::Archive => "archive",
+    }
+}
