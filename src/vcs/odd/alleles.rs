@@ -25,7 +25,7 @@ impl<'l> Recent<'l> {
             let (reference, alt) = (&reference[..reference.len() - end], &alt[..alt.len() - end]);
             let most = reference.len().min(alt.len()).saturating_sub(1);
             let start = reference.iter().zip(alt).take(most).take_while(|(a, b)| a == b).count();
-            (position + start as i64, &reference[start..], &alt[start..])
+            (position.saturating_add(start as i64), &reference[start..], &alt[start..])
         })
     }
 }

@@ -23,6 +23,8 @@ pub(super) mod column {
     pub(in crate::vcs::odd) const FIRST_SAMPLE: u64 = 10;
 }
 
+/// Undeclared keys of a record among which duplicates are looked for.
+const MOST_UNDECLARED: usize = 256;
 /// Overlapping records that are compared.
 const MOST_RECENT: usize = 16;
 
@@ -362,7 +364,9 @@ impl<'l> State<'_, 'l> {
                     if undeclared.contains(&key) {
                         self.add(Kind::InfoDuplicate, column::INFO, key);
                     }
-                    undeclared.push(key);
+                    if undeclared.len() < MOST_UNDECLARED {
+                        undeclared.push(key);
+                    }
                 }
                 continue;
             };
