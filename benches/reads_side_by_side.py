@@ -71,6 +71,11 @@ def is_same(command, path):
     return child.wait() == 0 and same
 
 
+def version(command):
+    """What a program says of its version."""
+    return subprocess.run([command, "--version"], stdout=subprocess.PIPE, text=True).stdout.split("\n")[0]
+
+
 def queries(tools, folder, fastq, threads):
     """What queries of a dataset of all reads twice cost."""
     srf = folder / "twice.srf"
@@ -184,11 +189,12 @@ def main():
         details = queries(tools, folder, fastq, threads)
         if options.corpus:
             details += [""] + corpus(tools, folder, options.corpus)
+    versions = [version(program) for program in ("samtools", "bqtools") if shutil.which(program)]
     lines = [
         HEADING, "",
         f"{options.reads:,} generated reads of 150 bases, {text:,} bytes of FASTQ, {gz_bytes:,} as "
         f"fastq.gz; {threads} threads; made by `benches/reads_side_by_side.py --reads {options.reads} "
-        f"--seed {options.seed}`. MB/s are of FASTQ text per second of CPU; all output went to /dev/null.", "",
+        f"--seed {options.seed}`, with {', '.join(versions)}. MB/s are of FASTQ text per second of CPU; all output went to /dev/null.", "",
         "| | wall s | CPU s | MB/s per core | peak MiB | bytes |", "|---|--:|--:|--:|--:|--:|",
     ]
     for name, wall, cpu, rate, memory, found in rows:
