@@ -36,6 +36,7 @@ pub mod error;
 pub mod genome;
 pub mod paf;
 pub mod pipeline;
+pub mod ram;
 pub mod records;
 pub mod simulate;
 pub mod srf;

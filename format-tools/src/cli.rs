@@ -12,7 +12,7 @@ use crate::options::Messages;
 use crate::{interrupt, report};
 
 /// The tools that are also commands of their own name.
-pub(crate) const TOOLS: [&str; 9] = [
+pub(crate) const TOOLS: [&str; 12] = [
     "bam-to-paf",
     "paf-query",
     "paf-to-bam",
@@ -22,6 +22,9 @@ pub(crate) const TOOLS: [&str; 9] = [
     "fastq-to-srf",
     "srf-query",
     "srf-to-fastq",
+    "bam-to-ram",
+    "ram-query",
+    "ram-to-bam",
 ];
 
 /// Genomic data in object storage: convert, query, maintain
@@ -47,6 +50,9 @@ enum Command {
     FastqToSrf(FastqToSrf),
     SrfQuery(SrfQuery),
     SrfToFastq(SrfToFastq),
+    BamToRam(BamToRam),
+    RamQuery(RamQuery),
+    RamToBam(RamToBam),
     Info(Info),
     Idxstats(Idxstats),
     Flagstat(Flagstat),
@@ -90,6 +96,9 @@ impl Cli {
             Command::FastqToSrf(command) => command.run(),
             Command::SrfQuery(command) => command.run(),
             Command::SrfToFastq(command) => command.run(),
+            Command::BamToRam(command) => command.run(),
+            Command::RamQuery(command) => command.run(),
+            Command::RamToBam(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Idxstats(command) => command.run(),
             Command::Flagstat(command) => command.run(),
@@ -121,6 +130,9 @@ impl Command {
             Self::FastqToSrf(command) => &command.messages,
             Self::SrfQuery(command) => &command.messages,
             Self::SrfToFastq(command) => &command.messages,
+            Self::BamToRam(command) => &command.messages,
+            Self::RamQuery(command) => &command.messages,
+            Self::RamToBam(command) => &command.messages,
             Self::Info(command) => &command.messages,
             Self::Idxstats(command) => &command.messages,
             Self::Flagstat(command) => &command.messages,

@@ -497,7 +497,8 @@ impl Roots {
     fn new(schema: &Schema, needs: &Needs, all_places: bool) -> Self {
         let mut sites: BTreeSet<usize> = BTreeSet::new();
         sites.extend((0..fixed::END).filter(|&at| needs.fixed.has(FIXED[at])));
-        let has_end = matches!(&needs.fixed, Fields::Some(names) if names.contains(FIXED[fixed::END]));
+        let has_end =
+            matches!(&needs.fixed, Fields::Some(names) if names.contains(FIXED[fixed::END]));
         if has_end || needs.info.has("END") {
             sites.insert(fixed::END);
         }
@@ -528,10 +529,8 @@ impl Roots {
             let step = schema.block_samples;
             let wanted: BTreeSet<usize> =
                 needs.samples.iter().map(|sample| sample / step).collect();
-            let columns: Vec<usize> = fields
-                .iter()
-                .flat_map(|&field| calls::block_columns(schema, field))
-                .collect();
+            let columns: Vec<usize> =
+                fields.iter().flat_map(|&field| calls::block_columns(schema, field)).collect();
             for block in wanted {
                 if needs.text {
                     sections.push(block + 1);
