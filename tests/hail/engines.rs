@@ -143,7 +143,9 @@ fn test_engines_answer_over_s3_and_read_little() {
                 .unwrap();
         assert_eq!(String::from_utf8(printed).unwrap(), wanted, "{engine}");
         let read = server.bytes_sent();
-        for request in server.log() { println!("{request:?}"); }
+        for request in server.log() {
+            println!("{request:?}");
+        }
         println!("{engine}: {read} bytes of {}", written.bytes);
         assert!(
             read < 2_000_000 && read * 8 < written.bytes,
