@@ -27,6 +27,11 @@ for chunk in sorted(root.glob('chunks/*.srf')):
         bases += length
         quality += sum(phred)
     rows += table.num_rows
+view = pl.concat(pl.read_ipc(chunk) for chunk in sorted(root.glob('by_quality/*.srf')))
+assert sorted(view['row'].to_list()) == list(range(rows))
+assert view['avg_quality'].is_sorted()
+first = pl.concat(pl.read_ipc(chunk) for chunk in sorted(root.glob('chunks/*.srf')))
+assert view.sort('row')['sequence'].to_list() == first['sequence'].to_list()
 print(rows, bases, round(quality / bases, 6))
 "#;
 
@@ -79,6 +84,7 @@ fn test_pyarrow_and_polars_open_chunks() {
         let root = folder.path().join("reads.srf");
         let store = Store::open(root.to_str().unwrap(), &Default::default()).unwrap();
         let small = WriteOptions { chunk_reads: 900, batch_reads: 250, ..options(Layout::Plain) };
+        let small = WriteOptions { order: Order::Quality, ..small };
         let summary = convert(&[("reads", &fastq(2000, 4, fixed))], &store, &small).unwrap();
         let output = Command::new("python3").args(["-c", PROGRAM]).arg(&root).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
