@@ -126,5 +126,5 @@ fn test_query_as_bcf_is_the_query_as_vcf() {
     };
     let text = view("x.vcf", Output::Vcf);
     assert!(text.lines().filter(|line| line.starts_with('X')).count() > 10);
-    assert_eq!(view("x.bcf", Output::Bcf), text);
+    assert!(is_same_but_for_declarations(&view("x.bcf", Output::Bcf), &text));
 }

@@ -4,9 +4,11 @@
 //! it should not have said is counted by kind, with the first place of each, and told: in the
 //! summary of the conversion and in the manifest. `docs/vcf-validation.md` lists the kinds.
 
+mod alleles;
 mod header;
 mod record;
 mod reserved;
+mod samples;
 mod value;
 
 use std::collections::BTreeMap;

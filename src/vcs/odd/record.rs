@@ -1,46 +1,50 @@
-//! Records: each column, and the cells of samples.
+//! Records: what stands before the samples.
 
 use std::collections::{HashMap, HashSet};
 
+use super::alleles::{Recent, is_assembly, is_base, is_other_allele, symbol_of};
 use super::header::{self, Structured};
 use super::reserved;
-use super::value::{Count, Fit, Type, fits, is_float};
+use super::value::{Count, Fit, Type, fits, is_float, plain_numbers};
 use super::{Kind, Odd};
 use crate::vcs::group::Section;
 
 /// The columns of a record, from 1.
-mod column {
-    pub(super) const CHROM: u64 = 1;
-    pub(super) const POS: u64 = 2;
-    pub(super) const ID: u64 = 3;
-    pub(super) const REF: u64 = 4;
-    pub(super) const ALT: u64 = 5;
-    pub(super) const QUAL: u64 = 6;
-    pub(super) const FILTER: u64 = 7;
-    pub(super) const INFO: u64 = 8;
-    pub(super) const FORMAT: u64 = 9;
-    pub(super) const FIRST_SAMPLE: u64 = 10;
+pub(super) mod column {
+    pub(in crate::vcs::odd) const CHROM: u64 = 1;
+    pub(in crate::vcs::odd) const POS: u64 = 2;
+    pub(in crate::vcs::odd) const ID: u64 = 3;
+    pub(in crate::vcs::odd) const REF: u64 = 4;
+    pub(in crate::vcs::odd) const ALT: u64 = 5;
+    pub(in crate::vcs::odd) const QUAL: u64 = 6;
+    pub(in crate::vcs::odd) const FILTER: u64 = 7;
+    pub(in crate::vcs::odd) const INFO: u64 = 8;
+    pub(in crate::vcs::odd) const FORMAT: u64 = 9;
+    pub(in crate::vcs::odd) const FIRST_SAMPLE: u64 = 10;
 }
 
+/// Undeclared keys of a record among which duplicates are looked for.
+const MOST_UNDECLARED: usize = 256;
 /// Overlapping records that are compared.
 const MOST_RECENT: usize = 16;
 
 /// What a field should be.
 #[derive(Clone, Debug)]
-struct Rule {
-    key: Vec<u8>,
-    kind: Type,
-    count: Count,
-    is_declared: bool,
+pub(super) struct Rule {
+    pub(super) key: Vec<u8>,
+    pub(super) kind: Type,
+    pub(super) count: Count,
+    pub(super) is_declared: bool,
     /// A count, which is not negative.
     is_count: bool,
     is_cigar: bool,
+    is_end: bool,
 }
 
 /// Fields by key.
 #[derive(Default)]
-struct Rules {
-    list: Vec<Rule>,
+pub(super) struct Rules {
+    pub(super) list: Vec<Rule>,
     by_key: HashMap<Vec<u8>, usize>,
 }
 
@@ -52,21 +56,27 @@ impl Rules {
         }
     }
 
-    /// The rule of a key, which in most records is that of the one before.
-    fn find(&self, key: &[u8], guess: Option<usize>) -> Option<usize> {
-        let is_right = |at: &usize| self.list[*at].key == key;
-        guess.filter(is_right).or_else(|| self.by_key.get(key).copied())
+    /// The rule of a key.
+    pub(super) fn find(&self, key: &[u8]) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The rule at the front of an entry, if it is the one of the record before, as it is in most.
+    fn guess(&self, entry: &[u8], before: Option<usize>) -> Option<usize> {
+        let key = &self.list.get(before?)?.key;
+        let after = entry.strip_prefix(key.as_slice())?;
+        matches!(after.first(), None | Some(b'=' | b';')).then_some(before?)
     }
 }
 
 /// Looks at the records of a file. It is made of the header, and shared by threads.
 pub(in crate::vcs) struct Checker {
     info: Rules,
-    format: Rules,
+    pub(super) format: Rules,
     filters: HashSet<Vec<u8>>,
     contigs: HashSet<Vec<u8>>,
     symbolic: HashSet<Vec<u8>>,
-    minor_version: u32,
+    pub(super) minor_version: u32,
     samples: usize,
 }
 
@@ -99,6 +109,7 @@ impl Checker {
                 is_declared: true,
                 is_count: class == "INFO" && reserved::COUNTS.contains(&id),
                 is_cigar: class == "INFO" && id == "CIGAR",
+                is_end: class == "INFO" && id == "END",
             };
             match class {
                 "INFO" => checker.info.add(rule()),
@@ -120,6 +131,7 @@ impl Checker {
                     is_declared: false,
                     is_count: reserved::COUNTS.contains(&field.id),
                     is_cigar: field.id == "CIGAR",
+                    is_end: field.id == "END",
                 });
             }
         }
@@ -137,6 +149,7 @@ impl Checker {
             seen: vec![usize::MAX; self.info.list.len()],
             format: Vec::new(),
             format_rules: Vec::new(),
+            format_odd: Vec::new(),
             recent: Vec::new(),
         };
         for row in 0..section.len() {
@@ -148,8 +161,8 @@ impl Checker {
 }
 
 /// What is known while lines of a section are looked at.
-struct State<'c, 'l> {
-    checker: &'c Checker,
+pub(super) struct State<'c, 'l> {
+    pub(super) checker: &'c Checker,
     odd: Odd,
     /// The number of the line.
     line: u64,
@@ -158,39 +171,12 @@ struct State<'c, 'l> {
     /// The row in which a key of INFO was there last.
     seen: Vec<usize>,
     /// The last FORMAT, and the rules of its keys.
-    format: Vec<u8>,
-    format_rules: Vec<Option<usize>>,
+    pub(super) format: Vec<u8>,
+    pub(super) format_rules: Vec<Option<usize>>,
+    /// What is odd about it.
+    pub(super) format_odd: Vec<(Kind, Vec<u8>)>,
     /// Records whose bases may overlap those of the next.
     recent: Vec<Recent<'l>>,
-}
-
-/// A record, to be compared with those that follow.
-struct Recent<'l> {
-    position: i64,
-    end: i64,
-    reference: &'l [u8],
-    alt: &'l [u8],
-}
-
-impl<'l> Recent<'l> {
-    fn says_the_same(&self, other: &Self) -> bool {
-        self.alleles().any(|one| other.alleles().any(|two| one == two))
-    }
-
-    /// Each alternative with its position and bases, without what it shares with the reference.
-    fn alleles(&self) -> impl Iterator<Item = (i64, &'l [u8], &'l [u8])> {
-        let (position, reference) = (self.position, self.reference);
-        let alts = self.alt.split(|&byte| byte == b',').filter(|alt| *alt != b"." && *alt != b"*");
-        alts.map(move |alt| {
-            let most = reference.len().min(alt.len()).saturating_sub(1);
-            let (one, two) = (reference.iter().rev(), alt.iter().rev());
-            let end = one.zip(two).take(most).take_while(|(a, b)| a == b).count();
-            let (reference, alt) = (&reference[..reference.len() - end], &alt[..alt.len() - end]);
-            let most = reference.len().min(alt.len()).saturating_sub(1);
-            let start = reference.iter().zip(alt).take(most).take_while(|(a, b)| a == b).count();
-            (position + start as i64, &reference[start..], &alt[start..])
-        })
-    }
 }
 
 /// What was found of ALT.
@@ -203,7 +189,7 @@ struct Alleles {
 }
 
 impl<'l> State<'_, 'l> {
-    fn add(&mut self, kind: Kind, column: u64, example: &[u8]) {
+    pub(super) fn add(&mut self, kind: Kind, column: u64, example: &[u8]) {
         self.odd.add(kind, self.line, column, example);
     }
 
@@ -338,8 +324,27 @@ impl<'l> State<'_, 'l> {
         let mut rest = Some(info);
         let mut at = 0..;
         while let (Some(text), Some(at)) = (rest, at.next()) {
-            let end = memchr::memchr2(b'=', b';', text).unwrap_or(text.len());
+            let before = rules.get(at).copied().flatten();
+            let mut rule = checker.info.guess(text, before);
+            let end = match rule {
+                Some(rule) => checker.info.list[rule].key.len(),
+                None => memchr::memchr2(b'=', b';', text).unwrap_or(text.len()),
+            };
             let (key, mut after) = text.split_at(end);
+            // Most values are plain numbers, and of those nothing but how many is to be told.
+            if let Some(known) = rule.map(|rule| &checker.info.list[rule])
+                && let [b'=', value @ ..] = after
+                && known.is_declared
+                && !known.is_end
+                && let Some((items, length)) =
+                    plain_numbers(value, known.kind, b';', !known.is_count)
+                && known.count.of(alleles.alts, 2).is_none_or(|count| count == items)
+                && let Some(rule) = rule
+                && std::mem::replace(&mut self.seen[rule], row) != row
+            {
+                rest = value[length..].strip_prefix(b";");
+                continue;
+            }
             let value = after.strip_prefix(b"=").map(|value| {
                 let (value, next) =
                     value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
@@ -347,7 +352,7 @@ impl<'l> State<'_, 'l> {
                 value
             });
             rest = after.strip_prefix(b";");
-            let rule = checker.info.find(key, rules.get(at).copied().flatten());
+            rule = rule.or_else(|| checker.info.find(key));
             match rules.get_mut(at) {
                 Some(known) => *known = rule,
                 None => rules.push(rule),
@@ -359,7 +364,9 @@ impl<'l> State<'_, 'l> {
                     if undeclared.contains(&key) {
                         self.add(Kind::InfoDuplicate, column::INFO, key);
                     }
-                    undeclared.push(key);
+                    if undeclared.len() < MOST_UNDECLARED {
+                        undeclared.push(key);
+                    }
                 }
                 continue;
             };
@@ -373,7 +380,7 @@ impl<'l> State<'_, 'l> {
             match value {
                 Some(value) if rule.kind != Type::Flag => {
                     self.check_value(rule, value, rule.count.of(alleles.alts, 2), column::INFO);
-                    if key == b"END" {
+                    if rule.is_end {
                         self.check_end(value, position);
                     }
                 }
@@ -448,159 +455,13 @@ impl<'l> State<'_, 'l> {
         }
     }
 
-    fn check_samples(&mut self, format: &[u8], cells: &[u8], alts: usize) {
-        let checker = self.checker;
-        if self.format != format {
-            self.format = format.to_vec();
-            self.format_rules = format
-                .split(|&byte| byte == b':')
-                .map(|key| checker.format.find(key, None))
-                .collect();
-        }
-        if format != b"." {
-            self.check_format(format);
-        }
-        let rules = std::mem::take(&mut self.format_rules);
-        let genotype = format == b"GT" || format.starts_with(b"GT:");
-        let mut before: &[u8] = &[];
-        let mut rest = Some(cells);
-        let mut column = column::FIRST_SAMPLE;
-        while let Some(text) = rest {
-            let cell = match memchr::memchr(b'\t', text) {
-                Some(at) => {
-                    rest = Some(&text[at + 1..]);
-                    &text[..at]
-                }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            // Neighbours are often alike.
-            if cell != before || cell.is_empty() {
-                self.check_cell(cell, &rules, genotype, alts, column);
-                before = cell;
-            }
-            column += 1;
-        }
-        self.format_rules = rules;
-    }
-
-    fn check_format(&mut self, format: &[u8]) {
-        let checker = self.checker;
-        let mut is_malformed = false;
-        for (at, key) in format.split(|&byte| byte == b':').enumerate() {
-            let is_start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-            let is_key = key.first().is_some_and(is_start)
-                && key.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
-            is_malformed |= !is_key || (key == b"GT" && at > 0);
-            let rule = self.format_rules.get(at).copied().flatten();
-            if is_key && rule.is_none_or(|rule| !checker.format.list[rule].is_declared) {
-                self.add(Kind::FormatUndeclared, column::FORMAT, key);
-            }
-            if at > 0 && format.split(|&byte| byte == b':').take(at).any(|other| other == key) {
-                self.add(Kind::FormatDuplicate, column::FORMAT, key);
-            }
-        }
-        // An interval around a copy number stands beside it.
-        let has = |name: &[u8]| format.split(|&byte| byte == b':').any(|key| key == name);
-        is_malformed |=
-            memchr::memmem::find(format, b"CICN").is_some() && has(b"CICN") && !has(b"CN");
-        if is_malformed {
-            self.add(Kind::Format, column::FORMAT, format);
-        }
-    }
-
-    fn check_cell(
+    pub(super) fn check_value(
         &mut self,
-        cell: &[u8],
-        rules: &[Option<usize>],
-        has_genotype: bool,
-        alts: usize,
+        rule: &Rule,
+        value: &[u8],
+        count: Option<usize>,
         column: u64,
     ) {
-        let checker = self.checker;
-        let mut rest = Some(cell);
-        let mut ploidy = 2;
-        for (at, &rule) in rules.iter().enumerate() {
-            let Some(text) = rest else { return };
-            let value = match text.iter().position(|&byte| byte == b':') {
-                Some(at) => {
-                    rest = Some(&text[at + 1..]);
-                    &text[..at]
-                }
-                None => {
-                    rest = None;
-                    text
-                }
-            };
-            if at == 0 && has_genotype {
-                ploidy = self.check_genotype(value, alts, column);
-                continue;
-            }
-            if value == b"." {
-                continue;
-            }
-            let Some(rule) = rule else { continue };
-            let rule = &checker.format.list[rule];
-            let count = match (ploidy, rule.count) {
-                // Of a genotype that is missing the ploidy is not known.
-                (0, Count::PerGenotype) => None,
-                (ploidy, count) => count.of(alts, ploidy),
-            };
-            self.check_value(rule, value, count, column);
-        }
-        if rest.is_some() {
-            self.add(Kind::CellLength, column, cell);
-        }
-    }
-
-    /// Looks at a genotype; returns its ploidy, 0 for a lone `.`.
-    fn check_genotype(&mut self, text: &[u8], alts: usize, column: u64) -> usize {
-        // Two alleles below ten.
-        if let &[a, b'/' | b'|', b] = text {
-            let is_allele =
-                |byte: u8| byte == b'.' || (byte >= b'0' && usize::from(byte - b'0') <= alts);
-            if is_allele(a)
-                && is_allele(b)
-                && (a.is_ascii_digit() || a == b'.')
-                && (b.is_ascii_digit() || b == b'.')
-            {
-                return 2;
-            }
-        }
-        if text == b"." {
-            return 0;
-        }
-        // VCF 4.4 lets the first allele say how it is phased.
-        let body = match text {
-            [b'/' | b'|', body @ ..] if self.checker.minor_version >= 4 => body,
-            body => body,
-        };
-        let mut ploidy = 0;
-        let (mut is_odd, mut is_beyond) = (false, false);
-        for allele in body.split(|&byte| matches!(byte, b'/' | b'|')) {
-            ploidy += 1;
-            if allele == b"." {
-                continue;
-            }
-            let number =
-                std::str::from_utf8(allele).ok().and_then(|text| text.parse::<usize>().ok());
-            match number.filter(|_| allele[0].is_ascii_digit()) {
-                Some(number) => is_beyond |= number > alts,
-                None => is_odd = true,
-            }
-        }
-        if is_odd {
-            self.add(Kind::Genotype, column, text);
-        }
-        if is_beyond {
-            self.add(Kind::GenotypeAllele, column, text);
-        }
-        ploidy
-    }
-
-    fn check_value(&mut self, rule: &Rule, value: &[u8], count: Option<usize>, column: u64) {
         if value == b"." {
             return;
         }
@@ -644,10 +505,6 @@ impl<'l> State<'_, 'l> {
     }
 }
 
-fn is_base(byte: u8) -> bool {
-    matches!(byte, b'A' | b'C' | b'G' | b'T' | b'N' | b'a' | b'c' | b'g' | b't' | b'n')
-}
-
 /// Whether an entry of a list is empty, or there twice.
 fn has_odd_entries(list: &[u8], separator: u8) -> bool {
     if memchr::memchr(separator, list).is_none() {
@@ -665,51 +522,4 @@ fn is_cigar(item: &[u8]) -> bool {
     let ends = item.last().is_some_and(is_operation);
     let is_length = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
     item == b"." || (ends && lengths.all(is_length))
-}
-
-/// A contig of an assembly file, as in `<ctg1>`.
-fn is_assembly(chrom: &[u8]) -> bool {
-    symbol_of(chrom).is_some_and(|name| name.iter().all(|byte| byte.is_ascii_graphic()))
-}
-
-/// The name of a symbolic allele.
-fn symbol_of(allele: &[u8]) -> Option<&[u8]> {
-    let name = allele.strip_prefix(b"<")?.strip_suffix(b">")?;
-    let is_name = !name.is_empty() && !name.iter().any(|byte| b"<> ".contains(byte));
-    is_name.then_some(name)
-}
-
-/// `*`, a breakend, a single breakend, or bases before a contig of an assembly file.
-fn is_other_allele(allele: &[u8]) -> bool {
-    let are_bases = |text: &[u8]| !text.is_empty() && text.iter().all(|&byte| is_base(byte));
-    match allele {
-        b"*" => true,
-        [b'.', bases @ ..] | [bases @ .., b'.'] => are_bases(bases),
-        [bases @ .., b'>'] if bases.first().is_some_and(|&byte| is_base(byte)) => {
-            let at = bases.iter().position(|&byte| byte == b'<');
-            at.is_some_and(|at| are_bases(&bases[..at]) && at + 1 < bases.len())
-        }
-        _ => is_breakend(allele),
-    }
-}
-
-/// `t[p[`, `t]p]`, `]p]t` or `[p[t`, where `p` is a contig, a colon and a position.
-fn is_breakend(allele: &[u8]) -> bool {
-    let is_bracket = |byte: &u8| matches!(byte, b'[' | b']');
-    let Some(first) = allele.iter().position(|byte| is_bracket(byte)) else { return false };
-    let bracket = allele[first];
-    let Some(length) = allele[first + 1..].iter().position(|byte| is_bracket(byte)) else {
-        return false;
-    };
-    let last = first + 1 + length;
-    let (before, place, after) = (&allele[..first], &allele[first + 1..last], &allele[last + 1..]);
-    let are_bases = |text: &[u8]| text.iter().all(|&byte| is_base(byte) || byte == b'.');
-    let colon = place.iter().rposition(|&byte| byte == b':');
-    allele[last] == bracket
-        && before.is_empty() != after.is_empty()
-        && are_bases(before)
-        && are_bases(after)
-        && colon.is_some_and(|at| {
-            at > 0 && at + 1 < place.len() && place[at + 1..].iter().all(u8::is_ascii_digit)
-        })
 }

@@ -59,6 +59,7 @@ impl Count {
             // Without alternatives writers differ.
             Self::PerAlt => (alts > 0).then_some(alts),
             Self::PerAllele => Some(alts + 1),
+            Self::PerGenotype if ploidy == 2 => Some((alts + 1) * (alts + 2) / 2),
             Self::PerGenotype => {
                 // As many as there are multisets of alleles.
                 let genotypes = (1..=ploidy).try_fold(1_usize, |sum, chosen| {
@@ -69,6 +70,42 @@ impl Count {
             Self::Any => None,
         }
     }
+}
+
+/// How many numbers stand at the front of a text, with commas between, and how many bytes they are,
+/// up to `end` or the end of the text: if they are as plain as most are, with few digits and no
+/// exponent.
+pub(super) fn plain_numbers(
+    text: &[u8],
+    kind: Type,
+    end: u8,
+    signed: bool,
+) -> Option<(usize, usize)> {
+    let is_float = match kind {
+        Type::Integer => false,
+        Type::Float => true,
+        _ => return None,
+    };
+    let (mut items, mut digits, mut points, mut is_start) = (1, 0, 0, true);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' if is_float => points += 1,
+            b'-' if signed && is_start => {}
+            b',' if is_plain(digits, points) => {
+                (items, digits, points, is_start) = (items + 1, 0, 0, true);
+                continue;
+            }
+            _ if byte == end => return is_plain(digits, points).then_some((items, at)),
+            _ => return None,
+        }
+        is_start = false;
+    }
+    is_plain(digits, points).then_some((items, text.len()))
+}
+
+fn is_plain(digits: usize, points: usize) -> bool {
+    (1..10).contains(&digits) && points < 2
 }
 
 /// What became of looking at an item.
