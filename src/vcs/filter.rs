@@ -39,11 +39,6 @@ impl Filter {
         !self.exclude && self.expression.is_of_samples()
     }
 
-    /// Whether it counts alleles.
-    pub(super) fn counts_alleles(&self) -> bool {
-        self.expression.asked().alleles
-    }
-
     /// What is to be read of the records; `samples` are those that the expression is on.
     pub(super) fn needs(&self, samples: Vec<usize>, with_genotypes: bool) -> Needs {
         let mut asked = self.expression.asked().clone();
