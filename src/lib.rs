@@ -39,6 +39,7 @@ pub mod hive;
 pub mod paf;
 pub mod pipeline;
 mod posix;
+pub mod ram;
 pub mod records;
 pub mod simulate;
 pub mod srf;

@@ -12,7 +12,7 @@ use crate::options::Messages;
 use crate::{interrupt, report};
 
 /// The tools that are also commands of their own name.
-pub(crate) const TOOLS: [&str; 12] = [
+pub(crate) const TOOLS: [&str; 15] = [
     "bam-to-paf",
     "paf-query",
     "paf-to-bam",
@@ -25,6 +25,9 @@ pub(crate) const TOOLS: [&str; 12] = [
     "ht-to-parquet",
     "vcf-to-parquet",
     "vcs-to-parquet",
+    "bam-to-ram",
+    "ram-query",
+    "ram-to-bam",
 ];
 
 /// A second name that one of them goes by.
@@ -59,6 +62,9 @@ enum Command {
     VcsToParquet(VcsToParquet),
     HtInfo(HtInfo),
     ParquetCheck(ParquetCheck),
+    BamToRam(BamToRam),
+    RamQuery(RamQuery),
+    RamToBam(RamToBam),
     Info(Info),
     Idxstats(Idxstats),
     Flagstat(Flagstat),
@@ -108,6 +114,9 @@ impl Cli {
             Command::VcsToParquet(command) => command.run(),
             Command::HtInfo(command) => command.run(),
             Command::ParquetCheck(command) => command.run(),
+            Command::BamToRam(command) => command.run(),
+            Command::RamQuery(command) => command.run(),
+            Command::RamToBam(command) => command.run(),
             Command::Info(command) => command.run(),
             Command::Idxstats(command) => command.run(),
             Command::Flagstat(command) => command.run(),
@@ -145,6 +154,9 @@ impl Command {
             Self::VcsToParquet(command) => &command.messages,
             Self::HtInfo(command) => &command.messages,
             Self::ParquetCheck(command) => &command.messages,
+            Self::BamToRam(command) => &command.messages,
+            Self::RamQuery(command) => &command.messages,
+            Self::RamToBam(command) => &command.messages,
             Self::Info(command) => &command.messages,
             Self::Idxstats(command) => &command.messages,
             Self::Flagstat(command) => &command.messages,

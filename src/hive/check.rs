@@ -325,7 +325,9 @@ fn describe(key: &str, size: u64, footer: u64, metadata: &ParquetMetaData) -> Re
                 .filter(|encoding| !matches!(encoding, Encoding::RLE))
                 .map(|encoding| encoding.to_string())
                 .collect();
+            // The level is not in the file.
             let codec = column.compression().to_string();
+            let codec = codec.split('(').next().unwrap_or_default();
             format!("{} {} {codec}", column.column_path().string(), main.join("+"))
         };
         group.columns().iter().map(of).collect()

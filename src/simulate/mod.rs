@@ -17,6 +17,7 @@ mod qualities;
 mod random;
 mod read;
 mod record;
+pub mod vrs;
 mod waiting;
 
 use crate::error::{Error, Result};

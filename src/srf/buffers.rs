@@ -65,7 +65,7 @@ fn level_and_parameters(kind: Kind, effort: Effort) -> (i32, &'static [CParamete
         (Effort::Default, Kind::Bases) => (1, &BASES),
         // Higher levels take several times the time for a fiftieth of the bytes.
         (Effort::Default, _) => (1, &[]),
-        (Effort::Archive, Kind::Bases | Kind::Qualities) => (15, &[]),
+        (Effort::Archive, Kind::Qualities) => (15, &[]),
         (Effort::Archive, _) => (19, &[]),
     }
 }

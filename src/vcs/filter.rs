@@ -34,6 +34,11 @@ impl Filter {
         Ok(Self { expression: Expression::parse(text, &dictionary, read)?, exclude })
     }
 
+    /// Whether it chooses samples of the records that it keeps.
+    pub(super) fn chooses_samples(&self) -> bool {
+        !self.exclude && self.expression.is_of_samples()
+    }
+
     /// Whether it counts alleles.
     pub(super) fn counts_alleles(&self) -> bool {
         self.expression.asked().alleles
@@ -122,7 +127,7 @@ impl Filter {
         Ok(rows)
     }
 
-    /// The rows of a dataset that are kept.
+    /// The rows of a dataset that are kept; `needs` as it gives them.
     ///
     /// # Errors
     ///
@@ -130,10 +135,10 @@ impl Filter {
     pub(super) fn find(
         &self,
         reader: &Reader,
+        mut needs: Needs,
         threads: usize,
         max_bytes: Option<u64>,
     ) -> Result<(BTreeMap<GroupId, Vec<usize>>, QueryStats)> {
-        let mut needs = self.needs((0..reader.schema().samples.len()).collect(), true);
         if self.columns_tell_all(reader, &needs) {
             needs.text = false;
             if let Fields::Some(columns) = &mut needs.fixed {

@@ -621,4 +621,15 @@ mod tests {
             assert!(LineFormat::parse(bad, &dictionary).is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn test_any_format_is_made_or_refused(text in "[%\\[\\]{}0-9A-Z/n\\\\ é]{0,30}") {
+            let dictionary = Dictionary::of_header("", vec!["A".into()]);
+            if let Ok(format) = LineFormat::parse(&text, &dictionary) {
+                let line = b"1\t4\t.\tA\tC\t.\t.\t.";
+                format.push(&Record::new(line), line, &Outcome::default(), &mut Vec::new());
+            }
+        }
+    }
 }

@@ -131,7 +131,16 @@ impl PlaneBuilder {
     pub(super) fn set_regular(&mut self, cells: &[u8], samples: usize) -> usize {
         let start = self.planes[ALT1].len() - self.width;
         let mut taken = 0;
-        for cell in cells.chunks(4).take(samples) {
+        for eight in cells.as_chunks::<32>().0.iter().take(samples / 8) {
+            let Some([first, second, phased]) = regular_eight(eight) else { break };
+            let byte = start + taken / 8;
+            self.planes[ALT1][byte] = first;
+            self.planes[ALT2][byte] = second;
+            self.planes[PHASED][byte] = phased;
+            taken += 8;
+        }
+        let rest = cells.get(4 * taken..).unwrap_or_default();
+        for cell in rest.chunks(4).take(samples - taken) {
             let &[a, separator, b, ref tab @ ..] = cell else { break };
             let is_regular = matches!(a, b'0' | b'1')
                 && matches!(b, b'0' | b'1')
@@ -174,6 +183,26 @@ impl PlaneBuilder {
         arrays.push(self.other.finish()?);
         Ok(arrays)
     }
+}
+
+/// The bits of eight genotypes such as `0|1`, each with a tab behind it: of the first alleles, the
+/// second, and the separators; none where any is another.
+#[inline]
+fn regular_eight(cells: &[u8; 32]) -> Option<[u8; 3]> {
+    let (mut first, mut second, mut phased) = (0, 0, 0);
+    let mut are_regular = true;
+    for cell in cells.as_chunks::<4>().0 {
+        let [allele, separator, other, tab] = *cell;
+        let is_phased = separator == b'|';
+        are_regular &= allele | 1 == b'1'
+            && other | 1 == b'1'
+            && tab == b'\t'
+            && (is_phased || separator == b'/');
+        first = first << 1 | allele & 1;
+        second = second << 1 | other & 1;
+        phased = phased << 1 | u8::from(is_phased);
+    }
+    are_regular.then_some([first, second, phased])
 }
 
 fn is_allele(byte: u8) -> bool {

@@ -52,7 +52,8 @@ pub enum Output {
 /// As [`Reader::scan`] and [`Filter::keeps`].
 pub fn count(reader: &Reader, query: &Query) -> Result<QueryStats> {
     if let Some(filter) = &query.filter {
-        return Ok(filter.find(reader, query.threads, query.max_bytes)?.1);
+        let needs = filter.needs(all_samples(reader), true);
+        return Ok(filter.find(reader, needs, query.threads, query.max_bytes)?.1);
     }
     let needs = Needs {
         fixed: Fields::none(),
@@ -77,9 +78,25 @@ fn scan<T: Send>(
     let Some(filter) = &query.filter else {
         return reader.scan(needs, &|_| true, threads, most, work, sink);
     };
-    let (rows, found) = filter.find(reader, threads, most)?;
-    let left = most.map(|most| most.saturating_sub(found.bytes_used));
-    let stats = reader.scan_rows(needs, &rows, threads, left, work, sink)?;
+    scan_found(reader, query, (filter, filter.needs(all_samples(reader), true)), needs, work, sink)
+}
+
+fn all_samples(reader: &Reader) -> Vec<usize> {
+    (0..reader.schema().samples.len()).collect()
+}
+
+/// Finds records by what a filter needs, and reads what an output needs of them.
+fn scan_found<T: Send>(
+    reader: &Reader,
+    query: &Query,
+    (filter, asked): (&Filter, Needs),
+    needs: &Needs,
+    work: impl Fn(&Loaded) -> Result<T> + Sync,
+    sink: impl FnMut(T) -> Result<()>,
+) -> Result<QueryStats> {
+    let (rows, found) = filter.find(reader, asked, query.threads, query.max_bytes)?;
+    let left = query.max_bytes.map(|most| most.saturating_sub(found.bytes_used));
+    let stats = reader.scan_rows(needs, &rows, query.threads, left, work, sink)?;
     Ok(QueryStats {
         records_decoded: found.records_decoded,
         row_groups: found.row_groups,
@@ -104,54 +121,53 @@ pub fn print(
     let samples = query.samples.clone();
     let dictionary = Dictionary::new(schema, samples.as_deref());
     let format = LineFormat::parse(format, &dictionary)?;
-    let samples = samples.unwrap_or_else(|| (0..schema.samples.len()).collect());
+    let samples = samples.unwrap_or_else(|| all_samples(reader));
     let mut needs = format.needs(schema, samples.clone());
-    if let Some(filter) = &query.filter {
-        // As bcftools query does: genotypes are counted where the header declares no counts, or
-        // where they are read anyway.
-        let declared = ["AC", "AN"].iter().all(|key| dictionary.info.contains_key(*key));
-        needs = needs.and(filter.needs(samples.clone(), !declared));
-        if filter.counts_alleles() && needs.format != Fields::none() {
-            needs = needs.and(filter.needs(samples, true));
-        }
-    }
     let mut out = TextWriter::plain(out);
     if query.with_header {
         let mut names = Vec::new();
         format.push_header(&mut names);
         out.write(&names)?;
     }
-    let prune = |quality: &_| query.filter.as_ref().is_none_or(|filter| filter.may_be_in(quality));
-    let mut records = 0;
-    let stats = reader.scan(
-        &needs,
-        &prune,
-        query.threads,
-        query.max_bytes,
-        |loaded| {
-            let (mut text, mut line, mut count) = (Vec::new(), Vec::new(), 0);
-            for &row in &loaded.rows {
-                line.clear();
-                loaded.push_line(row, &mut line)?;
-                let record = Record::new(&line);
-                let kept = match &query.filter {
-                    Some(filter) => filter.keeps_samples(&record)?,
-                    None => Outcome { site: true, samples: None },
-                };
-                if kept.site {
-                    format.push(&record, &line, &kept, &mut text);
-                    count += 1;
-                }
+    let work = |loaded: &Loaded| {
+        let (mut text, mut line) = (Vec::new(), Vec::new());
+        for &row in &loaded.rows {
+            line.clear();
+            loaded.push_line(row, &mut line)?;
+            let record = Record::new(&line);
+            let kept = match &query.filter {
+                Some(filter) if filter.chooses_samples() => filter.keeps_samples(&record)?,
+                _ => Outcome::default(),
+            };
+            format.push(&record, &line, &kept, &mut text);
+        }
+        Ok(text)
+    };
+    let stats = match &query.filter {
+        None => reader.scan(
+            &needs,
+            &|_| true,
+            query.threads,
+            query.max_bytes,
+            work,
+            |text: Vec<u8>| out.write(&text),
+        )?,
+        Some(filter) => {
+            // As bcftools query does: genotypes are counted where the header declares no counts,
+            // or where fields of FORMAT are read anyway.
+            let is_declared = ["AC", "AN"].iter().all(|key| dictionary.info.contains_key(*key));
+            let reads_format =
+                needs.clone().and(filter.needs(samples.clone(), false)).format != Fields::none();
+            let asked = filter.needs(samples, !is_declared || reads_format);
+            if filter.chooses_samples() {
+                needs = needs.and(asked.clone());
             }
-            Ok((count, text))
-        },
-        |(count, text)| {
-            records += count;
-            out.write(&text)
-        },
-    )?;
+            let asked = (filter, asked);
+            scan_found(reader, query, asked, &needs, work, |text: Vec<u8>| out.write(&text))?
+        }
+    };
     out.finish()?;
-    Ok(QueryStats { records, ..stats })
+    Ok(stats)
 }
 
 /// Writes the variants to `out`.

@@ -3,7 +3,9 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod engines;
 mod fixtures;
+mod hive;
 mod refusals;
 
 use std::path::{Path, PathBuf};

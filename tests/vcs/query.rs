@@ -104,8 +104,38 @@ fn test_regions_and_targets_find_what_bcftools_finds() {
             }
             compared += 3;
         }
+        files_of_places_agree(&store, &indexed, &places, folder.path());
     }
     assert!(compared > 200, "{compared}");
+}
+
+/// Compares regions and targets of files, left out and not, with what bcftools finds.
+fn files_of_places_agree(store: &Store, indexed: &str, places: &[(&str, u64)], folder: &Path) {
+    let (contig, at) = places[places.len() / 2];
+    let texts = [
+        ("places.bed", format!("{contig}\t{}\t{}\n", at - 1, at + 400)),
+        ("places.txt", format!("{contig}\t{}\t{}\n{contig}\t{}\n", at - 1, at + 90, at + 200)),
+    ];
+    for (name, text) in texts {
+        let path = folder.join(name).display().to_string();
+        std::fs::write(&path, &text).unwrap();
+        let file = Some((path.clone(), text));
+        let wanted = [
+            (Places { region_file: file.clone(), ..Places::default() }, "-R", path.clone()),
+            (Places { target_file: file.clone(), ..Places::default() }, "-T", path.clone()),
+            (
+                Places { target_file: file, exclude_targets: true, ..Places::default() },
+                "-T",
+                format!("^{path}"),
+            ),
+        ];
+        for (places, option, argument) in wanted {
+            let ours = lines(store, &places).unwrap().0;
+            let theirs = run(&["view", "-H", option, &argument, indexed]);
+            let ours = keys(&String::from_utf8_lossy(&ours));
+            assert_eq!(ours, keys(&theirs), "{option} {argument} of {contig}:{at}");
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntr
 use genomic_objects::error::{Error, Result};
 use genomic_objects::paf;
 use genomic_objects::pipeline::Progress;
+use genomic_objects::ram;
 use genomic_objects::srf;
 use genomic_objects::store::Store;
 use genomic_objects::vcs;
@@ -234,6 +235,9 @@ impl Verify {
             }
             srf::manifest::FORMAT => {
                 (srf::manifest::READS, srf::verify::verify(&dataset, threads, Some(&progress)))
+            }
+            ram::manifest::FORMAT => {
+                (ram::manifest::READS, ram::verify::verify(&dataset, threads, Some(&progress)))
             }
             _ => (paf::manifest::READS, paf::verify::verify(&dataset, threads, Some(&progress))),
         };

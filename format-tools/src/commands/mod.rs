@@ -1,6 +1,7 @@
 //! A file per command, or per family of commands: its arguments, and what it does with them.
 
 mod bam_to_paf;
+mod bam_to_ram;
 mod demo;
 mod doctor;
 mod fastq_to_srf;
@@ -10,6 +11,8 @@ mod paf_query;
 mod paf_to_bam;
 mod parquet_options;
 mod parquet_reports;
+mod ram_query;
+mod ram_to_bam;
 mod simulate;
 mod srf_query;
 mod srf_to_fastq;
@@ -21,6 +24,7 @@ mod vcs_query;
 mod vcs_to_vcf;
 
 pub(crate) use bam_to_paf::BamToPaf;
+pub(crate) use bam_to_ram::BamToRam;
 pub(crate) use demo::Demo;
 pub(crate) use doctor::Doctor;
 pub(crate) use fastq_to_srf::FastqToSrf;
@@ -29,6 +33,8 @@ pub(crate) use maintain::{Cp, Diff, Files, Gc, Log, Rollback, Verify};
 pub(crate) use paf_query::PafQuery;
 pub(crate) use paf_to_bam::PafToBam;
 pub(crate) use parquet_reports::{HtInfo, ParquetCheck};
+pub(crate) use ram_query::RamQuery;
+pub(crate) use ram_to_bam::RamToBam;
 pub(crate) use simulate::Simulate;
 pub(crate) use srf_query::SrfQuery;
 pub(crate) use srf_to_fastq::SrfToFastq;

@@ -189,7 +189,7 @@ fn describe(found: &Check, with_files: bool) -> String {
         if found.has_manifest { "as the manifest has them" } else { "no manifest" },
     );
     text += &format!(
-        "{:<16}{:>7}{:>10}{:>10}{:>10}{:>8}{:>26}{:>11}{:>9}{:>10}{:>10}\n",
+        "{:<16}{:>7}{:>10}{:>10}{:>10}{:>8}{:>26}{:>12}{:>10}{:>11}{:>12}\n",
         "contig",
         "files",
         "bytes",
@@ -230,7 +230,7 @@ fn contig_line(of: &ContigCheck) -> String {
         format!("{}-{}", units::count(first.unsigned_abs()), units::count(last.unsigned_abs()))
     });
     format!(
-        "{:<16}{:>7}{:>10}{:>10}{:>10}{:>8}{:>26}{:>11}{:>9}{:>10}{:>10}\n",
+        "{:<16}{:>7}{:>10}{:>10}{:>10}{:>8}{:>26}{:>12}{:>10}{:>11}{:>12}\n",
         of.contig,
         units::count(of.files),
         units::bytes(of.bytes),

@@ -9,6 +9,7 @@ use genomic_objects::error::Result;
 use genomic_objects::paf::depth::{DepthOptions, Zeros, depth};
 use genomic_objects::paf::manifest::Details;
 use genomic_objects::paf::read::{Places, Reader};
+use genomic_objects::ram;
 use genomic_objects::srf;
 use genomic_objects::store::Store;
 use genomic_objects::vcs;
@@ -107,6 +108,9 @@ impl Info {
         if dataset.manifest().format == srf::manifest::FORMAT {
             return self.describe_reads(&dataset);
         }
+        if dataset.manifest().format == ram::manifest::FORMAT {
+            return self.describe_cohort(&dataset);
+        }
         let details = Details::read(dataset.manifest())?;
         let manifest = dataset.manifest();
         let sizes: Vec<u64> = dataset.chunks()?.iter().map(|chunk| chunk.size_bytes).collect();
@@ -146,6 +150,47 @@ impl Info {
         for (bound, chunks) in histogram(&sizes) {
             line("", format!("{chunks} {bound}"));
         }
+        output::print(&text)
+    }
+}
+
+impl Info {
+    fn describe_cohort(&self, dataset: &Dataset) -> Result<()> {
+        let manifest = dataset.manifest();
+        let details = ram::manifest::Details::read(manifest)?;
+        let batches: u64 = details.layers.iter().map(|layer| layer.batch_count).sum();
+        let has_sites = details.layers.iter().filter(|layer| layer.has_sites).count();
+        if self.messages.json {
+            let json = json!({
+                "format": manifest.format,
+                "version": manifest.version,
+                "dataset_version": manifest.dataset_version,
+                "created": manifest.created,
+                "sample_count": details.sample_count,
+                "read_count": details.read_count,
+                "contigs": details.chromosomes.len(),
+                "region_size": details.region_size,
+                "sub_window": details.sub_window,
+                "coverage_window": details.coverage_window,
+                "layers": details.layers.len(),
+                "layers_with_sites": has_sites,
+                "batches": batches,
+                "chunk_bytes": details.chunk_bytes,
+            });
+            return output::print(&format!("{json}\n"));
+        }
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
+        line("format", format!("{} {}", manifest.format, manifest.version));
+        line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        line("samples", units::count(details.sample_count));
+        line("reads", units::count(details.read_count));
+        line("contigs", units::count(details.chromosomes.len() as u64));
+        line("region", format!("{} bases", units::count(details.region_size)));
+        line("sub-window", format!("{} bases", units::count(details.sub_window)));
+        line("layers", format!("{}, {has_sites} of them with sites", details.layers.len()));
+        line("batches", units::count(batches));
+        line("chunks", units::bytes(details.chunk_bytes));
         output::print(&text)
     }
 }

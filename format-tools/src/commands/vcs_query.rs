@@ -26,8 +26,8 @@ Regions are 1-based and closed, as in bcftools: chr1, chr1:1,000-2,000, chr1:1M-
 comes once, in the dataset's order. Without a region all variants come. -s counts AC and AN
 anew from the genotypes that are left, unless -I is given.
 
-Expressions are those of bcftools: QUAL>30 && (GT=\"het\" | FMT/DP>10). They are on all samples; with -f
-they are on those of -s, and loops pass over the samples that they do not hold for.
+Expressions are those of bcftools: QUAL>30 && (GT=\"het\" | FMT/DP>10). They look at all samples;
+with -f at those of -s, and loops pass over the samples that an expression does not hold for.
 
 Examples:
   vcs-query cohort.vcs chr1:1M-2M
@@ -86,7 +86,7 @@ pub(crate) struct VcsQuery {
     exclude: Option<String>,
 
     /// Print this for each variant, as bcftools query does: %CHROM, %INFO/X, [loops over %SAMPLE],
-    /// \n, \t; with -H a line of names first
+    /// \n, \t
     #[arg(short = 'f', long, value_name = "FORMAT", conflicts_with_all = ["columns", "output_fmt"])]
     #[arg(allow_hyphen_values = true)]
     format: Option<String>,
@@ -109,7 +109,7 @@ pub(crate) struct VcsQuery {
     #[arg(hide_possible_values = true)]
     output_fmt: Option<Format>,
 
-    /// Leave the header out
+    /// Leave the header out; with -f begin with a line of names
     #[arg(short = 'H', long)]
     no_header: bool,
 

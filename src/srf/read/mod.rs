@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use super::batch::{Batch, Fields, stem};
 use super::manifest::{Details, Layout, Order};
+use super::quality::Quality;
 use crate::dataset::{At, Dataset, ObjectRef};
 use crate::error::{Context, Error, Result};
 use crate::store::{Meter, Store};
@@ -280,7 +281,8 @@ pub(super) fn check_all(
     order: Order,
     threads: usize,
 ) -> Result<(u64, Vec<String>)> {
-    let plan = Plan::all(store, details, objects, order)?;
+    let all = Fields::TEXT.and(Fields::SCORES);
+    let plan = Plan::all(store, details, objects, all, order)?;
     let mates = u64::from(details.reads_per_row);
     let mut rows = 0;
     let mut seen = vec![0_u64; (details.total_reads / mates).div_ceil(64) as usize];
@@ -290,7 +292,11 @@ pub(super) fn check_all(
         details,
         &plan,
         threads,
-        |task, batch| export::texts(task.entry(), &batch).map(|_| (batch.rows, batch.numbers)),
+        |task, batch| {
+            export::texts(task.entry(), &batch)?;
+            check_scores(&batch)?;
+            Ok((batch.rows, batch.numbers))
+        },
         |(count, numbers)| {
             rows += count as u64;
             if order != Order::None && numbers.len() != count {
@@ -307,7 +313,25 @@ pub(super) fn check_all(
             Ok(())
         },
     )?;
+    // Again by the index of columns, which must lead to the same buffers.
+    if details.layout == Layout::Plain {
+        let few = Fields::NAMES.and(Fields::SCORES).and(Fields::DESCRIPTIONS).and(Fields::EXACT);
+        let few = Plan::all(store, details, objects, few, order)?;
+        fetch(store, details, &few, threads, |_, _| Ok(()), Ok)?;
+    }
     let mut paths: Vec<String> = plan.tasks.iter().map(|task| task.chunk().to_owned()).collect();
     paths.dedup();
     Ok((rows * mates, paths))
+}
+
+/// Whether what is stored of qualities, if anything is, follows from them.
+fn check_scores(batch: &Batch) -> Result<()> {
+    for (number, mate) in batch.mates.iter().enumerate() {
+        for (row, score) in mate.scores.iter().enumerate() {
+            if *score != Quality::of(batch.qualities(row, number)).map(|(quality, _)| quality) {
+                return Err(Error::corrupt("what is said of a read's qualities is not true"));
+            }
+        }
+    }
+    Ok(())
 }

@@ -28,15 +28,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// All of a view.
+    /// These fields of all reads of a view.
     pub(super) fn all(
         store: &Store,
         details: &Details,
         objects: &[ObjectRef],
+        fields: Fields,
         order: Order,
     ) -> Result<Self> {
         let everything = (Selection::All, Filter::default());
-        plan_view(store, details, objects, (&everything.0, &everything.1), Fields::TEXT, order)
+        plan_view(store, details, objects, (&everything.0, &everything.1), fields, order)
     }
 
     /// What the manifest says of the view that is read.

@@ -79,7 +79,7 @@ fn one_batch() -> (ChunkRef, Vec<u8>, index::Buffers, Details) {
     let page = store.get(object(manifest::BATCHES_KIND)).unwrap();
     let chunk = ChunkRef::parse(&page, 1).unwrap();
     let columns = store.get(object(manifest::COLUMNS_KIND)).unwrap();
-    let plan = Plan::all(&store, &details, objects, Order::None).unwrap();
+    let plan = Plan::all(&store, &details, objects, Fields::TEXT, Order::None).unwrap();
     let shape = plan.tasks[0].shape(&details, Order::None);
     let buffers = index::parse_columns(&columns, 1, shape.buffer_count()).unwrap().remove(0);
     let entry = &chunk.batches[0];

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::ids;
-use super::manifest::{self, Details, Layout, Order, Page, View};
+use super::manifest::{self, Details, Layout, Order, View};
 use crate::codec::Effort;
 use crate::dataset::{
     Checksum, ChunkEntry, Draft, InputInfo, ObjectRef, Operation, Transaction, TransactionId,
@@ -181,7 +181,6 @@ struct Writer<'a> {
     progress: &'a Arc<Progress>,
     styles: Vec<Style>,
     outlet: Outlet<'a>,
-    chunks: Chunks,
     ids: ids::Builder,
     rows: Option<Rows>,
     quality: u64,
@@ -213,7 +212,6 @@ impl<'a> Writer<'a> {
             store,
             options,
             progress,
-            chunks: Chunks::new(Order::None, options.layout, &styles),
             rows: Rows::new(options, &styles)?,
             styles,
             outlet,
@@ -227,36 +225,33 @@ impl<'a> Writer<'a> {
     fn run(mut self, source: &mut Source) -> Result<(Draft, Summary)> {
         let styles = self.styles.clone();
         let encoding = Encoding::new(self.options, &styles);
+        let mut chunks = Chunks::new(Order::None, self.options.layout, &styles);
         ordered_by_weight(
             self.options.threads,
             TEXT_IN_FLIGHT,
             |section: &source::Section| section.framed.iter().map(Framed::byte_len).sum(),
             || source.next(),
             |section| encoding.encode(section),
-            |encoded| self.take(encoded),
+            |encoded| {
+                self.note(&encoded)?;
+                chunks.push(encoded, &mut self.outlet)
+            },
         )?;
-        let chunks = std::mem::replace(
-            &mut self.chunks,
-            Chunks::new(self.options.order, self.options.layout, &styles),
-        );
         let first = chunks.finish(&mut self.outlet)?;
         let second = match self.rows.take() {
             None => None,
             Some(rows) => {
+                let mut chunks = Chunks::new(self.options.order, self.options.layout, &styles);
                 let fixed = self.fixed.unwrap_or_default();
-                let (chunks, outlet) = (&mut self.chunks, &mut self.outlet);
-                rows.write(&encoding, fixed, |encoded| chunks.push(encoded, outlet))?;
-                let chunks = std::mem::replace(
-                    &mut self.chunks,
-                    Chunks::new(Order::None, self.options.layout, &styles),
-                );
+                rows.write(&encoding, fixed, |encoded| chunks.push(encoded, &mut self.outlet))?;
                 Some(chunks.finish(&mut self.outlet)?)
             }
         };
         self.finish(first, second)
     }
 
-    fn take(&mut self, encoded: Encoded) -> Result<()> {
+    /// Counts the reads of a batch, and takes down their names.
+    fn note(&mut self, encoded: &Encoded) -> Result<()> {
         let batch = self.summary.batches;
         encoded.hashes.iter().try_for_each(|&hash| self.ids.push(hash, batch))?;
         self.fixed = match self.fixed {
@@ -275,73 +270,68 @@ impl<'a> Writer<'a> {
         self.summary.reads_kept_as_text += encoded.kept_as_text;
         self.summary.batches += 1;
         self.progress.add_items(reads);
-        self.chunks.push(encoded, &mut self.outlet)
+        Ok(())
     }
 
-    fn finish(mut self, first: Written, second: Option<Written>) -> Result<(Draft, Summary)> {
-        let ids = std::mem::replace(&mut self.ids, ids::Builder::new(1));
-        let (read_ids, id_pages) = ids.finish(first.view.batch_count)?;
-        let mut objects = first.objects.clone();
-        objects.push(self.outlet.put_index(manifest::IDS_KIND, read_ids)?);
-        let mut chunks = first.entries.clone();
-        if let Some(view) = &second {
-            objects.extend(view.objects.iter().cloned());
-            chunks.extend(view.entries.iter().cloned());
+    fn finish(self, first: Written, second: Option<Written>) -> Result<(Draft, Summary)> {
+        let Self { store, options, styles, mut outlet, ids, quality, mut summary, .. } = self;
+        let (names, read_ids) = ids.finish(first.view.batch_count)?;
+        let mut objects = first.objects;
+        objects.push(outlet.put_index(manifest::IDS_KIND, names)?);
+        let mut chunks = first.entries;
+        let ordered = second.map(|second| {
+            objects.extend(second.objects);
+            chunks.extend(second.entries);
+            second.view
+        });
+        outlet.uploader.finish()?;
+        for view in std::iter::once(&first.view).chain(&ordered) {
+            summary.chunks += view.chunk_count;
+            summary.chunk_bytes += view.chunk_bytes;
         }
-        let idle = Uploader::new(self.store.clone(), 0);
-        std::mem::replace(&mut self.outlet.uploader, idle).finish()?;
-        let views = std::iter::once(&first).chain(&second);
-        for view in views {
-            self.summary.chunks += view.view.chunk_count;
-            self.summary.chunk_bytes += view.view.chunk_bytes;
-        }
-        self.summary.ordered_bytes = second.as_ref().map_or(0, |view| view.view.chunk_bytes);
-        self.summary.objects = self.outlet.objects + 2;
-        self.summary.total_bytes = self.outlet.bytes;
-        let details = self.details(first, second, id_pages);
-        if self.options.verify && !self.options.dry_run {
-            super::verify::read_back(self.store, &details, &objects, self.options.threads)?;
-            self.summary.verified = true;
+        summary.ordered_bytes = ordered.as_ref().map_or(0, |view| view.chunk_bytes);
+        // The manifest and its copy come on top.
+        summary.objects = outlet.objects + 2;
+        summary.total_bytes = outlet.bytes;
+        let has_quality = summary.bases > 0 && styles.iter().all(|style| !style.fasta);
+        let (min, max) = first.length;
+        let details = Details {
+            total_reads: summary.reads,
+            total_bases: summary.bases,
+            avg_quality: has_quality.then(|| quality as f64 / summary.bases as f64),
+            read_length: (min == max).then_some(max),
+            min_length: min.min(max),
+            max_length: max,
+            layout: options.layout,
+            order: options.order,
+            reads_per_row: styles.len() as u32,
+            interleaved: options.interleaved,
+            styles,
+            reads_kept_as_text: summary.reads_kept_as_text,
+            text_bytes: summary.text_bytes,
+            compression: "zstd".to_owned(),
+            level: level_name(options.effort).to_owned(),
+            input_order: first.view,
+            ordered,
+            read_ids,
+        };
+        if options.verify && !options.dry_run {
+            super::verify::read_back(store, &details, &objects, options.threads)?;
+            summary.verified = true;
         }
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
             operation: Operation::Create,
             keep_chunks: false,
-            created: self.options.created.clone(),
-            inputs: self.options.inputs.clone(),
+            created: options.created.clone(),
+            inputs: options.inputs.clone(),
             fields: details.to_fields()?,
             objects,
             chunks,
             required_features: Vec::new(),
         };
-        Ok((draft, self.summary))
-    }
-
-    fn details(&self, first: Written, second: Option<Written>, read_ids: Vec<Page>) -> Details {
-        let bases = self.summary.bases;
-        let has_quality = bases > 0 && self.styles.iter().all(|style| !style.fasta);
-        let (min, max) = first.length;
-        Details {
-            total_reads: self.summary.reads,
-            total_bases: bases,
-            avg_quality: has_quality.then(|| self.quality as f64 / bases as f64),
-            read_length: (min == max).then_some(max),
-            min_length: min.min(max),
-            max_length: max,
-            layout: self.options.layout,
-            order: self.options.order,
-            reads_per_row: self.styles.len() as u32,
-            interleaved: self.options.interleaved,
-            styles: self.styles.clone(),
-            reads_kept_as_text: self.summary.reads_kept_as_text,
-            text_bytes: self.summary.text_bytes,
-            compression: "zstd".to_owned(),
-            level: level_name(self.options.effort).to_owned(),
-            input_order: first.view,
-            ordered: second.map(|written| written.view),
-            read_ids,
-        }
+        Ok((draft, summary))
     }
 }
 

@@ -16,10 +16,8 @@
 //! does; where that matters (`a-b-c`) brackets are asked for. Patterns are POSIX *basic* regular
 //! expressions over bytes, `/i` at the end ignores the case.
 //!
-//! What bcftools knows besides and this does not: `binom`, `phred`, `perl`. Unlike there, a field
-//! that a record lacks has no values, even where bcftools looks at those of an earlier record
-//! (`SMPL_…`, `COUNT` of a field of FORMAT that is not there) or gives up (`GT="0/1"` at a site
-//! without GT).
+//! `docs/vcs-expressions.md` lists all names, what is refused, and where bcftools gives other
+//! answers: in the main where it looks at the values of another record, or gives up.
 
 mod dictionary;
 mod eval;
@@ -82,6 +80,11 @@ impl Expression {
     /// The fields that it asks for.
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// Whether it is decided for each sample.
+    pub fn is_of_samples(&self) -> bool {
+        self.root.samples().is_some()
     }
 
     /// What it says of a record, which has the fields asked for, and the samples that the dictionary

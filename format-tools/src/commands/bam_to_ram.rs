@@ -1,0 +1,321 @@
+//! `bam-to-ram`: the alignments of many samples become a cohort.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use genomic_objects::dataset::{At, InputInfo};
+use genomic_objects::error::{Error, Result};
+use genomic_objects::paf::read::{Places, Reader};
+use genomic_objects::pipeline::Progress;
+use genomic_objects::ram::ingest::Opened;
+use genomic_objects::ram::write::{SampleInput, Summary as Written, WriteOptions, write};
+use genomic_objects::records::alignments::{self as records, SourceOptions, Validation};
+use genomic_objects::store::{Store, open_input};
+use serde_json::json;
+
+use crate::environment;
+use crate::options::{Messages, Stores, Threads};
+use crate::report::Summary;
+use crate::units::{self, parse_size};
+
+/// Convert the BAM, CRAM, SAM or PAF of many samples to a RAM dataset
+#[derive(Args, Clone, Debug)]
+#[command(override_usage = "format-tools bam-to-ram [OPTIONS] <INPUT>... <OUTPUT>")]
+#[command(after_help = "\
+Each input is one sample, named by SM of its read groups or by --samples. Files sorted by coordinate
+are read straight through; others are sorted first, and ram-to-bam restores their order. Contigs are
+matched by name; those of another length or MD5 are refused. The dataset becomes visible when it is
+complete.
+
+Examples:
+  bam-to-ram --input 'sample_*.bam' --output cohort.ram --region-size 1000000 --parallel 32
+  bam-to-ram a.bam b.cram c.paf s3://bucket/cohort.ram
+  bam-to-ram --reference ref.fa --samples names.tsv *.bam cohort.ram
+  bam-to-ram --add new.bam cohort.ram")]
+pub(crate) struct BamToRam {
+    /// Inputs, then the dataset to make; a file name in an input may have * and ?
+    #[arg(value_name = "PATH")]
+    paths: Vec<String>,
+
+    /// Inputs, instead of or besides those among the PATHs
+    #[arg(long = "input", value_name = "INPUT", num_args = 1..)]
+    inputs: Vec<String>,
+
+    /// The output, instead of the last PATH
+    #[arg(short = 'o', long = "output", value_name = "OUTPUT")]
+    output: Option<String>,
+
+    /// Names of samples: one a line in the order of the inputs, or input and name between a tab
+    #[arg(long, value_name = "FILE")]
+    samples: Option<String>,
+
+    /// Only reads that overlap these regions
+    #[arg(long, value_name = "BED")]
+    regions: Option<String>,
+
+    /// FASTA file that the reads were aligned to: candidate variants are looked for, and CRAM is
+    /// decoded with it
+    #[arg(long, value_name = "FASTA")]
+    reference: Option<String>,
+
+    /// Bases of a region
+    #[arg(long, value_name = "BASES", default_value = "1M", value_parser = parse_size)]
+    region_size: u64,
+
+    /// Bases of a sub-window, by which the batches of a region are ordered
+    #[arg(long, value_name = "BASES", default_value = "20k", value_parser = parse_size)]
+    sub_window: u64,
+
+    /// Bases of a row of coverage
+    #[arg(long, value_name = "BASES", default_value = "1k", value_parser = parse_size)]
+    coverage_window: u64,
+
+    /// Add the samples to an existing dataset, as a new version
+    #[arg(long, conflicts_with = "overwrite")]
+    add: bool,
+
+    /// Make a new version where a dataset exists already
+    #[arg(long)]
+    overwrite: bool,
+
+    /// Write nothing, and tell how many objects, bytes and requests it would be
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Memory for what is put aside while samples are read
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    #[arg(help_heading = "Resources")]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR", help_heading = "Resources")]
+    temp_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    stores: Stores,
+    #[command(flatten)]
+    pub(crate) messages: Messages,
+}
+
+impl BamToRam {
+    pub(crate) fn run(self) -> Result<()> {
+        let (inputs, output) = self.places()?;
+        let started = Instant::now();
+        let options = self.stores.options();
+        let store = Store::open(&output, &options)?;
+        let names = self.names(&inputs)?;
+        let of_input = |(input, name): (&String, Option<String>)| SampleInput {
+            name,
+            info: InputInfo {
+                name: file_name(input).to_owned(),
+                size_bytes: None,
+                checksum: None,
+                program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
+            },
+        };
+        let samples: Vec<SampleInput> = inputs.iter().zip(names).map(of_input).collect();
+        let write_options = WriteOptions {
+            region_size: self.region_size,
+            sub_window: self.sub_window,
+            coverage_window: self.coverage_window,
+            threads: self.threads.count().get(),
+            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
+            temp_dir: self.temp_dir.clone(),
+            parts: match &self.regions {
+                Some(path) => Some((path.clone(), self.stores.read_text(path)?)),
+                None => None,
+            },
+            overwrite: self.overwrite,
+            add: self.add,
+            dry_run: self.dry_run,
+            ..WriteOptions::new(environment::now(), environment::transaction_id()?)
+        };
+        let source_options = SourceOptions {
+            validation: Validation::Strict,
+            threads: 1,
+            reference: self.reference.as_ref().map(PathBuf::from),
+            ref_path: std::env::var("REF_PATH").ok(),
+            ref_cache: std::env::var("REF_CACHE").ok(),
+        };
+        let open = |number: usize| {
+            let location = &inputs[number];
+            if is_dataset(location) {
+                let store = Store::open(location, &options)?;
+                let reader = Reader::open(&store, At::Newest, &Places::default())?;
+                return Ok(Opened::Dataset(Box::new(reader)));
+            }
+            let input = open_input(location, &options)?;
+            Ok(Opened::File(records::open(&input.name, input.reader, &source_options)?))
+        };
+        let reference = match &self.reference {
+            Some(path) => {
+                let input = open_input(path, &options)?;
+                Some((input.name, input.reader))
+            }
+            None => None,
+        };
+        let progress = Arc::new(Progress::default());
+        let display = self.messages.start_progress(&progress, "converted");
+        let written = write(&samples, &open, reference, &store, &write_options, &progress);
+        drop(display);
+        self.messages.summarise(self.summary(&written?, &store.name(""), started))
+    }
+
+    fn summary(&self, written: &Written, output: &str, started: Instant) -> Summary {
+        let seconds = started.elapsed();
+        let verb = match (self.dry_run, self.add) {
+            (true, _) => "would write",
+            (_, true) => "added",
+            _ => "wrote",
+        };
+        let mut text = format!(
+            "{verb} {} reads of {} samples to {output}: {} in {} objects ({} regions, {} batches) in {}",
+            units::count(written.reads),
+            units::count(written.samples),
+            units::bytes(written.total_bytes),
+            units::count(written.objects),
+            units::count(written.regions),
+            units::count(written.batches),
+            units::duration(seconds),
+        );
+        if self.dry_run {
+            text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
+        }
+        if self.reference.is_some() {
+            text += &format!("\n{} candidate sites", units::count(written.sites));
+        }
+        if written.reordered > 0 {
+            text += &format!(
+                "\nthe reads of {} samples were sorted; ram-to-bam restores their order",
+                units::count(written.reordered)
+            );
+        }
+        let mut json = json!(written);
+        json["output"] = json!(output);
+        json["dry_run"] = json!(self.dry_run);
+        json["seconds"] = json!(seconds.as_secs_f64());
+        Summary { text, json, data_on_stdout: false }
+    }
+
+    /// Inputs and output; patterns are what they match.
+    fn places(&self) -> Result<(Vec<String>, String)> {
+        let mut paths = self.paths.clone();
+        let output = self.output.clone().or_else(|| paths.pop());
+        let mut inputs = Vec::new();
+        for path in self.inputs.iter().chain(&paths) {
+            inputs.extend(self.matching(path)?);
+        }
+        match output {
+            Some(output) if !inputs.is_empty() => Ok((inputs, output)),
+            _ => Err(Error::usage("inputs and an output are needed")
+                .help("bam-to-ram INPUT... OUTPUT, as in: bam-to-ram a.bam b.bam cohort.ram")),
+        }
+    }
+
+    /// The files that a path with `*` or `?` in its file name stands for, in order.
+    fn matching(&self, path: &str) -> Result<Vec<String>> {
+        let (folder, pattern) = path.rsplit_once('/').unwrap_or(("", path));
+        if !pattern.contains(['*', '?']) || Path::new(path).exists() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let names: Vec<String> = if path.contains("://") {
+            let listed = Store::open(folder, &self.stores.options())?.list("")?;
+            let here = |key: &String| {
+                // Of a dataset, its folder.
+                key.split('/').next().unwrap_or_default().to_owned()
+            };
+            let mut names: Vec<String> = listed.iter().map(|object| here(&object.key)).collect();
+            names.dedup();
+            names
+        } else {
+            let here = if folder.is_empty() { "." } else { folder };
+            let failed = |error| Error::store("cannot list the folder").caused_by(error).at(here);
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(here).map_err(failed)? {
+                names.extend(entry.map_err(failed)?.file_name().into_string());
+            }
+            names
+        };
+        let mut found: Vec<String> =
+            names.into_iter().filter(|name| matches(pattern.as_bytes(), name.as_bytes())).collect();
+        found.sort_unstable();
+        found.dedup();
+        if found.is_empty() {
+            return Err(Error::not_found("no file has such a name").at(path));
+        }
+        let whole = |name: String| match path.contains('/') {
+            true => format!("{folder}/{name}"),
+            false => name,
+        };
+        Ok(found.into_iter().map(whole).collect())
+    }
+
+    /// The name of each input's sample, where it is given.
+    fn names(&self, inputs: &[String]) -> Result<Vec<Option<String>>> {
+        let Some(path) = &self.samples else { return Ok(vec![None; inputs.len()]) };
+        let text = self.stores.read_text(path)?;
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        if lines.iter().all(|line| line.contains('\t')) && !lines.is_empty() {
+            let pairs = lines.iter().filter_map(|line| line.split_once('\t'));
+            let by_input: HashMap<&str, &str> = pairs.collect();
+            let name = |input: &String| {
+                let name = by_input.get(input.as_str()).or_else(|| by_input.get(file_name(input)));
+                name.map(|name| name.trim_end().to_owned())
+            };
+            return Ok(inputs.iter().map(name).collect());
+        }
+        if lines.len() != inputs.len() {
+            return Err(Error::input("the file has not one name for each input")
+                .expected(format!("{} lines", inputs.len()))
+                .found(format!("{} lines", lines.len()))
+                .help("or write input and name, with a tab between")
+                .at(path));
+        }
+        Ok(lines.into_iter().map(|line| Some(line.trim_end().to_owned())).collect())
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    let path = path.split(['?', '#']).next().unwrap_or(path).trim_end_matches('/');
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether an input is a PAF dataset and no file.
+fn is_dataset(location: &str) -> bool {
+    location.trim_end_matches('/').ends_with(".paf") || Path::new(location).is_dir()
+}
+
+/// Whether `*` and `?` of a pattern can stand for what a name has in their place.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    match (pattern.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => (0..=name.len()).any(|taken| matches(rest, &name[taken..])),
+        (Some((b'?', rest)), Some((_, tail))) => matches(rest, tail),
+        (Some((letter, rest)), Some((other, tail))) => letter == other && matches(rest, tail),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_patterns_match_as_a_shell_does() {
+        for (pattern, name, is_match) in [
+            ("sample_*.bam", "sample_12.bam", true),
+            ("sample_*.bam", "sample_.bam", true),
+            ("sample_*.bam", "sample_1.bam.bai", false),
+            ("s?.bam", "s1.bam", true),
+            ("s?.bam", "s.bam", false),
+            ("*a*b", "xxaxxb", true),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), is_match, "{pattern} {name}");
+        }
+    }
+}

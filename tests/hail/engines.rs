@@ -1,0 +1,156 @@
+//! DuckDB, Polars and pyarrow run the smoke queries of the plan, on disk and over S3, and read no
+//! more than they need.
+
+use std::sync::Arc;
+
+use genomic_objects::hive::{CheckOptions, ExportOptions};
+use genomic_objects::hive::{HailOptions, HailSource, Target, check, export};
+use genomic_objects::pipeline::Progress;
+use genomic_objects::simulate::vrs::VrsTable;
+use genomic_objects::store::Credentials;
+use testkit::python;
+
+use super::*;
+
+/// Rows and the sum of their positions, by the engine and place asked for.
+const QUERY: &str = r#"
+import sys
+engine, root, first, last, endpoint, key, secret = sys.argv[1:]
+first, last = int(first), int(last)
+if engine == 'duckdb':
+    import duckdb
+    connection = duckdb.connect()
+    if endpoint:
+        import pyarrow.fs as fs, pyarrow.dataset as ds
+        files = fs.S3FileSystem(endpoint_override=endpoint, scheme='http', access_key=key, secret_key=secret, region='us-east-1')
+        table = ds.dataset(root.removeprefix('s3://'), format='parquet', filesystem=files, partitioning='hive')
+        source = 'table'
+    else:
+        source = f"parquet_scan('{root}/**/*.parquet', hive_partitioning=1)"
+    print(*connection.execute(f"SELECT count(*), sum(position)::BIGINT, count(VRS_Allele_IDs) FROM {source} WHERE contig='chr1' AND position BETWEEN {first} AND {last}").fetchone())
+elif engine == 'polars':
+    import polars as pl
+    options = {'aws_access_key_id': key, 'aws_secret_access_key': secret, 'aws_region': 'us-east-1', 'aws_endpoint_url': 'http://' + endpoint, 'aws_allow_http': 'true'} if endpoint else None
+    frame = pl.scan_parquet(root + ('/' if endpoint else ''), hive_partitioning=True, storage_options=options)
+    found = frame.filter((pl.col('contig') == 'chr1') & pl.col('position').is_between(first, last)).collect()
+    print(found.height, found['position'].cast(pl.Int64).sum(), found['VRS_Allele_IDs'].count())
+else:
+    import pyarrow.compute as pc, pyarrow.dataset as ds, pyarrow.fs as fs
+    files = fs.S3FileSystem(endpoint_override=endpoint, scheme='http', access_key=key, secret_key=secret, region='us-east-1') if endpoint else None
+    dataset = ds.dataset(root.removeprefix('s3://'), format='parquet', partitioning='hive', filesystem=files)
+    where = (ds.field('contig') == 'chr1') & (ds.field('position') >= first) & (ds.field('position') <= last)
+    found = dataset.to_table(filter=where)
+    print(found.num_rows, pc.sum(found['position']).as_py() or 0, found.num_rows - found['VRS_Allele_IDs'].null_count)
+"#;
+
+fn table(folder: &Path, partitions: u64, rows: u64) -> HailSource {
+    let path = folder.join("made.ht");
+    VrsTable { partitions, rows, seed: 5, newest: false }.write(&store(&path), 2).unwrap();
+    HailSource::new(open(&path).unwrap(), &HailOptions { threads: 2, ..HailOptions::default() })
+        .unwrap()
+}
+
+/// What the query should print.
+fn wanted(source: &HailSource, first: i64, last: i64) -> String {
+    let rows = rows(source.table(), BatchLimits::default()).unwrap();
+    let (mut count, mut sum, mut with_ids) = (0, 0, 0);
+    for row in rows {
+        let position = row["locus"]["position"].as_i64().unwrap();
+        if row["locus"]["contig"] == "chr1" && (first..=last).contains(&position) {
+            count += 1;
+            sum += position;
+            with_ids += i32::from(!row["info"]["VRS_Allele_IDs"].is_null());
+        }
+    }
+    format!("{count} {sum} {with_ids}\n")
+}
+
+#[test]
+fn test_engines_answer_the_smoke_queries_on_disk() {
+    if !python::require(&["duckdb", "polars", "pyarrow"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = table(folder.path(), 30, 2_000);
+    let out = folder.path().join("parquet_out");
+    let root = out.to_str().unwrap();
+    let target = Target::open(root, &StoreOptions::default()).unwrap();
+    let options = ExportOptions { threads: 2, row_group_rows: 500, ..ExportOptions::default() };
+    export(&source, &target, &options, &Arc::new(Progress::default())).unwrap();
+    for (first, last) in [(100_000_000, 101_000_000), (1, 250_000_000), (5, 6)] {
+        let wanted = wanted(&source, first, last);
+        for engine in ["duckdb", "polars", "pyarrow"] {
+            let (first, last) = (first.to_string(), last.to_string());
+            let printed =
+                python::run(["-c", QUERY, engine, root, &first, &last, "", "", ""]).unwrap();
+            assert_eq!(String::from_utf8(printed).unwrap(), wanted, "{engine}");
+        }
+    }
+    // DuckDB tells which row groups it skips: those of other positions.
+    let plan = "import sys, duckdb
+c = duckdb.connect()
+root = sys.argv[1]
+print(c.execute(f\"SELECT count(*) FROM parquet_metadata('{root}/contig=chr1/*.parquet') WHERE path_in_schema='position' AND NOT (stats_max_value::BIGINT < 100000000 OR stats_min_value::BIGINT > 101000000)\").fetchone()[0], c.execute(f\"SELECT count(*) FROM parquet_metadata('{root}/**/*.parquet') WHERE path_in_schema='position'\").fetchone()[0])";
+    let printed = String::from_utf8(python::run(["-c", plan, root]).unwrap()).unwrap();
+    let counts: Vec<u64> = printed.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    assert!(counts[0] <= 2 && counts[1] > 100, "{printed}");
+}
+
+#[test]
+fn test_engines_answer_over_s3_and_read_little() {
+    if !python::require(&["duckdb", "polars", "pyarrow"]) {
+        return;
+    }
+    let server = testkit::s3::Server::start().unwrap();
+    let options = StoreOptions {
+        endpoint_url: Some(server.endpoint()),
+        region: Some("us-east-1".into()),
+        credentials: Some(Credentials {
+            access_key_id: testkit::s3::ACCESS_KEY.into(),
+            secret_access_key: testkit::s3::SECRET_KEY.into(),
+            session_token: None,
+        }),
+        ..StoreOptions::default()
+    };
+    // The table is in the bucket, too.
+    let place = format!("s3://{}", testkit::s3::BUCKET);
+    let at = Store::open(&format!("{place}/made.ht"), &options).unwrap();
+    VrsTable { partitions: 48, rows: 5_000, seed: 5, newest: false }.write(&at, 2).unwrap();
+    let source = HailSource::new(
+        Table::open(&at).unwrap(),
+        &HailOptions { threads: 2, coalesce_per_contig: Some(1), ..HailOptions::default() },
+    )
+    .unwrap();
+    let root = format!("{place}/parquet_out");
+    let target = Target::open(&root, &options).unwrap();
+    let how = ExportOptions { threads: 2, ..ExportOptions::default() };
+    let written = export(&source, &target, &how, &Arc::new(Progress::default())).unwrap();
+    assert_eq!((written.rows, written.files), (240_000, 24));
+    let found = check(&target, CheckOptions::default()).unwrap();
+    assert!(found.problems.is_empty() && found.has_manifest, "{:?}", found.problems);
+
+    let (first, last) = (100_000_000, 100_100_000);
+    let wanted = wanted(&source, first, last);
+    assert!(!wanted.starts_with("0 "), "{wanted}");
+    let endpoint = server.endpoint();
+    let endpoint = endpoint.trim_start_matches("http://");
+    for engine in ["polars", "pyarrow", "duckdb"] {
+        server.clear_log();
+        let (key, secret) = (testkit::s3::ACCESS_KEY, testkit::s3::SECRET_KEY);
+        let (first, last) = (first.to_string(), last.to_string());
+        let printed =
+            python::run(["-c", QUERY, engine, &root, &first, &last, endpoint, key, secret])
+                .unwrap();
+        assert_eq!(String::from_utf8(printed).unwrap(), wanted, "{engine}");
+        let read = server.bytes_sent();
+        for request in server.log() {
+            println!("{request:?}");
+        }
+        println!("{engine}: {read} bytes of {}", written.bytes);
+        assert!(
+            read < 2_000_000 && read * 8 < written.bytes,
+            "{engine}: {read} of {}",
+            written.bytes
+        );
+    }
+}
