@@ -229,13 +229,15 @@ pub(super) fn place_of(line: &[u8]) -> Result<(i64, i64)> {
     if chrom.is_empty() || std::str::from_utf8(chrom).is_err() {
         return Err(Error::input("CHROM is no name of a contig")
             .expected("text in UTF-8")
-            .found(format!("{:?}", String::from_utf8_lossy(chrom))));
+            .found(format!("{:?}", String::from_utf8_lossy(chrom)))
+            .at("column 1"));
     }
     let position = fields.next().unwrap_or_default();
     let first = number::parse_integer(position).or_else(|| lenient(position)).ok_or_else(|| {
         Error::input("POS is no position")
             .expected("an integer")
             .found(format!("{:?}", String::from_utf8_lossy(position)))
+            .at("column 2")
     })?;
     let reference = fields.nth(1).map_or(1, <[u8]>::len).max(1) as i64;
     let info = fields.nth(3).unwrap_or_default();

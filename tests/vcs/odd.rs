@@ -106,7 +106,8 @@ that its fault explains, but for those listed last.\n\n\
     );
     for kind in Kind::ALL {
         let count = counts.get(kind).copied().unwrap_or(0);
-        let _ = writeln!(text, "| {} | {} | {count} |", kind.name(), kind.meaning());
+        let meaning = kind.meaning().replace('|', "\\|");
+        let _ = writeln!(text, "| {} | {meaning} | {count} |", kind.name());
     }
     text += "\n## Refused\n\n| file | reason |\n|---|---|\n";
     for (file, error) in refused {

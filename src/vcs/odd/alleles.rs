@@ -64,9 +64,9 @@ pub(super) fn is_other_allele(allele: &[u8]) -> bool {
 /// `t[p[`, `t]p]`, `]p]t` or `[p[t`, where `p` is a contig, a colon and a position.
 fn is_breakend(allele: &[u8]) -> bool {
     let is_bracket = |byte: &u8| matches!(byte, b'[' | b']');
-    let Some(first) = allele.iter().position(|byte| is_bracket(byte)) else { return false };
+    let Some(first) = allele.iter().position(is_bracket) else { return false };
     let bracket = allele[first];
-    let Some(length) = allele[first + 1..].iter().position(|byte| is_bracket(byte)) else {
+    let Some(length) = allele[first + 1..].iter().position(is_bracket) else {
         return false;
     };
     let last = first + 1 + length;
