@@ -27,7 +27,7 @@ if engine == 'duckdb':
         source = 'table'
     else:
         source = f"parquet_scan('{root}/**/*.parquet', hive_partitioning=1)"
-    print(*connection.execute(f"SELECT count(*), sum(position)::BIGINT, count(VRS_Allele_IDs) FROM {source} WHERE contig='chr1' AND position BETWEEN {first} AND {last}").fetchone())
+    print(*connection.execute(f"SELECT count(*), coalesce(sum(position), 0)::BIGINT, count(VRS_Allele_IDs) FROM {source} WHERE contig='chr1' AND position BETWEEN {first} AND {last}").fetchone())
 elif engine == 'polars':
     import polars as pl
     options = {'aws_access_key_id': key, 'aws_secret_access_key': secret, 'aws_region': 'us-east-1', 'aws_endpoint_url': 'http://' + endpoint, 'aws_allow_http': 'true'} if endpoint else None
@@ -134,21 +134,30 @@ fn test_engines_answer_over_s3_and_read_little() {
     assert!(!wanted.starts_with("0 "), "{wanted}");
     let endpoint = server.endpoint();
     let endpoint = endpoint.trim_start_matches("http://");
-    for engine in ["polars", "pyarrow", "duckdb"] {
+    let contig = format!("{root}/contig=chr1");
+    // Polars looks at 256 KiB at the end of up to 16 files, whatever they are of, to guess how many
+    // rows there are; pyarrow and DuckDB at those of the contig.
+    let samples = 16 * (256 << 10);
+    for (engine, root, most) in [
+        ("polars", &root, 2_000_000 + samples),
+        ("polars", &contig, 2_000_000),
+        ("pyarrow", &root, 2_000_000),
+        ("duckdb", &root, 2_000_000),
+    ] {
         server.clear_log();
         let (key, secret) = (testkit::s3::ACCESS_KEY, testkit::s3::SECRET_KEY);
         let (first, last) = (first.to_string(), last.to_string());
         let printed =
-            python::run(["-c", QUERY, engine, &root, &first, &last, endpoint, key, secret])
-                .unwrap();
+            python::run(["-c", QUERY, engine, root, &first, &last, endpoint, key, secret]).unwrap();
         assert_eq!(String::from_utf8(printed).unwrap(), wanted, "{engine}");
         let read = server.bytes_sent();
-        for request in server.log() { println!("{request:?}"); }
         println!("{engine}: {read} bytes of {}", written.bytes);
-        assert!(
-            read < 2_000_000 && read * 8 < written.bytes,
-            "{engine}: {read} of {}",
-            written.bytes
-        );
+        assert!(read < most, "{engine}: {read} of {}", written.bytes);
+        let data = |path: &str| path.contains("contig") && !path.contains("chr1/");
+        let fetched = server.log().into_iter().filter(|request| {
+            let range = request.range.as_deref().unwrap_or_default();
+            data(&request.path.replace("%3D", "=")) && !range.starts_with("bytes=-")
+        });
+        assert!(fetched.count() == 0 || engine != "polars", "data of other contigs");
     }
 }
