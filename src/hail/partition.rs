@@ -42,6 +42,8 @@ pub struct PartitionReader {
     stream: Stream,
     layout: Layout,
     columns: Vec<Node>,
+    /// A row that is passed over.
+    whole: Skipped,
     schema: SchemaRef,
     width: u64,
     scratch: Scratch,
@@ -93,6 +95,7 @@ impl PartitionReader {
             place: String::new(),
             stream: Stream::new(bytes, &codec.buffers)?,
             layout: Layout::new(fields, &names),
+            whole: Skipped::new(&codec.encoded),
             width: columns.iter().map(Node::width).sum(),
             columns,
             schema: Arc::new(Schema::new(kept)),
@@ -162,33 +165,67 @@ impl PartitionReader {
         self.batch(rows).at(rows_read).at(|| &self.place).map(Some)
     }
 
+    /// Passes over the next `rows` rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_batch`](Self::next_batch).
+    pub fn skip_rows(&mut self, rows: u64) -> Result<()> {
+        for _ in 0..rows {
+            let skipped = self.skip_row().at(|| format!("row {}", self.read + 1));
+            if !skipped.at(|| &self.place)? {
+                self.done = true;
+                break;
+            }
+            self.read += 1;
+        }
+        self.scratch.clear();
+        Ok(())
+    }
+
+    fn skip_row(&mut self) -> Result<bool> {
+        let start = self.stream.position();
+        let place = |error: Error| error.at(format!("byte {start} of the inflated part"));
+        if !self.begins_row()? {
+            return Ok(false);
+        }
+        self.scratch.begin(0)?;
+        self.whole.read(&mut self.stream, &mut self.scratch).map_err(place)?;
+        Ok(true)
+    }
+
     /// Reads a row; `false` at the end of the partition.
     fn row(&mut self) -> Result<bool> {
         let start = self.stream.position();
         let place = |error: Error| error.at(format!("byte {start} of the inflated part"));
-        match self.stream.byte().map_err(place)? {
-            1 if self.read == self.expected => {
-                return Err(self.miscounted("more"));
-            }
-            1 => {}
-            0 if self.read == self.expected => {
-                self.stream.end()?;
-                return Ok(false);
-            }
-            0 => return Err(self.miscounted(&self.read.to_string())),
-            other => {
-                return Err(place(
-                    Error::corrupt("neither a row nor the end of the partition")
-                        .expected("1 or 0")
-                        .found(other)
-                        .help("the part is damaged: copy the table again"),
-                ));
-            }
+        if !self.begins_row()? {
+            return Ok(false);
         }
         self.scratch.begin(self.width).map_err(place)?;
         let (columns, stream) = (&mut self.columns, &mut self.stream);
         self.layout.read(columns, stream, &mut self.scratch).map_err(place)?;
         Ok(true)
+    }
+
+    /// Reads the byte in front of a row; `false` at the end of the partition.
+    fn begins_row(&mut self) -> Result<bool> {
+        let start = self.stream.position();
+        let place = |error: Error| error.at(format!("byte {start} of the inflated part"));
+        match self.stream.byte().map_err(place)? {
+            1 if self.read == self.expected => Err(self.miscounted("more")),
+            1 => Ok(true),
+            0 if self.read == self.expected => {
+                self.stream.end()?;
+                Ok(false)
+            }
+            0 => Err(self.miscounted(&self.read.to_string())),
+            other => Err(place(
+                Error::corrupt("neither a row nor the end of the partition")
+                    .expected("1 or 0")
+                    .found(other)
+                    .help("the part is damaged: copy the table again"),
+            )),
+        }
     }
 
     fn miscounted(&self, found: &str) -> Error {

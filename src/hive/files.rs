@@ -24,9 +24,22 @@ pub(super) struct Written {
 
 impl Written {
     /// Waits until all files are in the store.
-    pub(super) fn wait(self) -> Result<Vec<FileEntry>> {
-        self.under_way.into_iter().try_for_each(Pending::wait)?;
-        Ok(self.files)
+    pub(super) fn wait(mut self) -> Result<Vec<FileEntry>> {
+        while let Some(file) = self.under_way.pop_front() {
+            file.wait()?;
+        }
+        Ok(std::mem::take(&mut self.files))
+    }
+}
+
+impl Drop for Written {
+    /// Lets files come whole that are on their way when something else fails: a write that is given
+    /// up may leave half a file on disk.
+    fn drop(&mut self) {
+        for file in self.under_way.drain(..) {
+            // That other failure is the one to report.
+            let _ = file.wait();
+        }
     }
 }
 

@@ -207,8 +207,12 @@ impl Source for HailSource {
             };
             // The next one is fetched while this one is decoded.
             ahead = pieces.get(at + 1).map(|next| self.open(next, limits)).transpose()?;
-            let mut start = 0;
-            while let Some(batch) = reader.next_batch()? {
+            let mut start = piece.rows.start;
+            reader.skip_rows(start)?;
+            // One with rows of other contigs was read to its end when it was planned.
+            while !(piece.shared && start >= piece.rows.end)
+                && let Some(batch) = reader.next_batch()?
+            {
                 let all = batch.num_rows() as u64;
                 let batch = self.rows_of(&batch, start, of, piece)?;
                 start += all;

@@ -3,6 +3,7 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beside_hail;
 mod engines;
 mod fixtures;
 mod hive;
