@@ -114,7 +114,8 @@ fn files_of_places_agree(store: &Store, indexed: &str, places: &[(&str, u64)], f
     let (contig, at) = places[places.len() / 2];
     let texts = [
         ("places.bed", format!("{contig}\t{}\t{}\n", at - 1, at + 400)),
-        ("places.txt", format!("{contig}\t{}\t{}\n{contig}\t{}\n", at - 1, at + 90, at + 200)),
+        ("places.txt", format!("{contig}\t{}\t{}\n", at - 1, at + 90)),
+        ("points.txt", format!("{contig}\t{at}\n{contig}\t{}\n", at + 200)),
     ];
     for (name, text) in texts {
         let path = folder.join(name).display().to_string();
