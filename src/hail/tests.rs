@@ -72,7 +72,7 @@ fn test_the_worked_example_is_read() {
 
 #[test]
 fn test_lengths_that_lie_are_refused_in_bounded_memory() {
-    let cases = [
+    let cases: [(&str, &str, &[u8]); 11] = [
         // A text of 2 GB, an array of 2 billion numbers, of texts, of structs without fields.
         ("EBaseStruct{a:+EBinary}", "Struct{a:String}", &[1, 0xff, 0xff, 0xff, 0xff, 7][..]),
         (
