@@ -172,6 +172,6 @@ mod tests {
     fn test_inside_finds_rows_of_intervals() {
         let rows = batch(&[(1, &[]), (5, &[]), (5, &[]), (9, &[])]);
         assert_eq!(inside(&rows, &[(2, 5), (9, 20)]).unwrap(), [1..3, 3..4]);
-        assert_eq!(inside(&rows, &[(2, 4), (10, 20)]).unwrap(), []);
+        assert!(inside(&rows, &[(2, 4), (10, 20)]).unwrap().is_empty());
     }
 }
