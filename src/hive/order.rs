@@ -87,10 +87,12 @@ pub(super) fn look(before: Option<&RecordBatch>, batch: &RecordBatch) -> Result<
     for (row, pair) in at.windows(2).enumerate() {
         match pair {
             [a, b] if a > b => return Ok(Found::Positions(row + 1)),
-            [a, b] if a == b && found == Found::Ordered => {
-                if alleles.compare(row, &alleles, row + 1).is_gt() {
-                    found = Found::Alleles(row + 1);
-                }
+            [a, b]
+                if a == b
+                    && found == Found::Ordered
+                    && alleles.compare(row, &alleles, row + 1).is_gt() =>
+            {
+                found = Found::Alleles(row + 1);
             }
             _ => {}
         }
