@@ -33,5 +33,5 @@ mod types;
 pub use bounds::Bounds;
 pub use json::to_json;
 pub use partition::{BatchLimits, PartitionReader};
-pub use table::{Partition, Table};
+pub use table::{Partition, Reference, Table};
 pub use types::{TableType, VType};

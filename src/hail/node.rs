@@ -22,7 +22,7 @@ use super::types::VType;
 use crate::error::{Context, Error, Result};
 
 /// What one row may add to memory, in bytes of Arrow values.
-pub(super) const MAX_ROW: u64 = 256 << 20;
+const MAX_ROW: u64 = 256 << 20;
 
 /// What is kept between values.
 #[derive(Default)]

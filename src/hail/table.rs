@@ -47,6 +47,9 @@ pub struct Table {
     digest: [u8; 32],
 }
 
+/// The name of a reference genome, and its contigs with their lengths where the table brings them.
+pub type Reference = (String, Option<Vec<(String, u64)>>);
+
 /// A partition, as the metadata has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Partition<'a> {
@@ -304,7 +307,7 @@ impl Table {
     /// # Errors
     ///
     /// Where a genome that is there cannot be read.
-    pub fn references(&self) -> Result<Vec<(String, Option<Vec<(String, u64)>>)>> {
+    pub fn references(&self) -> Result<Vec<Reference>> {
         let mut names = Vec::new();
         genomes(&self.metadata.of.row, &mut names);
         genomes(&self.metadata.of.globals, &mut names);
@@ -387,11 +390,7 @@ pub(super) fn fields_of(of: &VType, encoded: &EType) -> Fields {
 /// The genomes of the loci in a type.
 fn genomes(of: &VType, into: &mut Vec<String>) {
     match of {
-        VType::Locus(name) => {
-            if !into.contains(name) {
-                into.push(name.clone());
-            }
-        }
+        VType::Locus(name) if !into.contains(name) => into.push(name.clone()),
         VType::Interval(item) | VType::Array(item) | VType::Set(item) | VType::NdArray(item, _) => {
             genomes(item, into);
         }

@@ -218,7 +218,7 @@ impl Source for HailSource {
                 start += all;
                 let share = |rows: usize| reader.batch_bytes() * rows as u64 / all.max(1);
                 let ranges = match intervals {
-                    None => vec![0..batch.num_rows()],
+                    None => std::iter::once(0..batch.num_rows()).collect(),
                     Some(intervals) => order::inside(&batch, intervals)?,
                 };
                 for rows in ranges {

@@ -87,10 +87,12 @@ pub(super) fn look(before: Option<&RecordBatch>, batch: &RecordBatch) -> Result<
     for (row, pair) in at.windows(2).enumerate() {
         match pair {
             [a, b] if a > b => return Ok(Found::Positions(row + 1)),
-            [a, b] if a == b && found == Found::Ordered => {
-                if alleles.compare(row, &alleles, row + 1).is_gt() {
-                    found = Found::Alleles(row + 1);
-                }
+            [a, b]
+                if a == b
+                    && found == Found::Ordered
+                    && alleles.compare(row, &alleles, row + 1).is_gt() =>
+            {
+                found = Found::Alleles(row + 1);
             }
             _ => {}
         }
@@ -172,6 +174,6 @@ mod tests {
     fn test_inside_finds_rows_of_intervals() {
         let rows = batch(&[(1, &[]), (5, &[]), (5, &[]), (9, &[])]);
         assert_eq!(inside(&rows, &[(2, 5), (9, 20)]).unwrap(), [1..3, 3..4]);
-        assert_eq!(inside(&rows, &[(2, 4), (10, 20)]).unwrap(), [0..0; 0]);
+        assert!(inside(&rows, &[(2, 4), (10, 20)]).unwrap().is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! Hail Tables, from their files to rows, and to partitioned Parquet.
 
 // What helpers of tests do, outside the tests themselves.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod beside_hail;
 mod engines;
