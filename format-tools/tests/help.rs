@@ -76,6 +76,9 @@ fn test_man_writes_a_page_for_every_command_and_tool() {
             "ht-to-parquet",
             "vcf-to-parquet",
             "vcs-to-parquet",
+            "bam-to-ram",
+            "ram-query",
+            "ram-to-bam",
         ]
         .map(String::from),
     );

@@ -175,7 +175,7 @@ impl Job<'_> {
         let spills = Mutex::new(spills);
         let outcomes = Mutex::new(vec![Outcome::default(); tasks.len()]);
         let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let failures: Mutex<Vec<(usize, Error)>> = Mutex::new(Vec::new());
+        let failure: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..self.threads.clamp(1, tasks.len().max(1)) {
                 scope.spawn(|| {
@@ -184,18 +184,18 @@ impl Job<'_> {
                         let Some(task) = tasks.get(sample) else { return };
                         match self.read(sample, task, &spills, &has_failed) {
                             Ok(outcome) => lock(&outcomes)[sample] = outcome,
+                            // Samples that give up because of it are no failures of their own.
                             Err(error) => {
-                                has_failed.store(true, Ordering::Relaxed);
-                                lock(&failures).push((sample, error));
+                                if !has_failed.swap(true, Ordering::Relaxed) {
+                                    *lock(&failure) = Some(error);
+                                }
                             }
                         }
                     }
                 });
             }
         });
-        let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failures.sort_by_key(|(sample, _)| *sample);
-        if let Some((_, error)) = failures.into_iter().next() {
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
         let spills = spills.into_inner().unwrap_or_else(PoisonError::into_inner);

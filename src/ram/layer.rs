@@ -21,8 +21,8 @@ pub(super) struct Sample {
     pub(super) reads: u64,
     /// Whether its reads had to be put in order.
     pub(super) reordered: bool,
-    /// Where its header lies in the object of headers, and its size there.
-    pub(super) header: (u64, u64),
+    /// Where its header lies in the object of headers, its size there, and the CRC-32C of that.
+    pub(super) header: (u64, u64, u32),
     /// BLAKE3 of its header and its records in the order of the input.
     pub(super) digest: String,
 }
@@ -75,7 +75,7 @@ pub(super) struct Headers {
 
 impl Headers {
     /// Adds a header as a BAM file begins, and says where it lies.
-    pub(super) fn push(&mut self, header: &[u8]) -> Result<(u64, u64)> {
+    pub(super) fn push(&mut self, header: &[u8]) -> Result<(u64, u64, u32)> {
         let failed = |error| Error::internal("compressing a header").caused_by(error);
         let frame = if self.bytes.is_empty() {
             self.first = header.to_vec();
@@ -84,7 +84,7 @@ impl Headers {
             let compressor = zstd::bulk::Compressor::with_dictionary(12, &self.first);
             compressor.and_then(|mut c| c.compress(header)).map_err(failed)?
         };
-        let place = (self.bytes.len() as u64, frame.len() as u64);
+        let place = (self.bytes.len() as u64, frame.len() as u64, crc32c::crc32c(&frame));
         self.bytes.extend_from_slice(&frame);
         Ok(place)
     }
@@ -246,8 +246,9 @@ mod tests {
             let header = Header::parse_sam_text(text(sample).as_bytes(), Validation::Strict);
             places.push(headers.push(&header.unwrap().to_bam_bytes().unwrap()).unwrap());
         }
-        let frame =
-            |(start, size): (u64, u64)| &headers.bytes[start as usize..(start + size) as usize];
+        let frame = |(start, size, _): (u64, u64, u32)| {
+            &headers.bytes[start as usize..(start + size) as usize]
+        };
         assert_eq!(read_header(frame(places[0]), None).unwrap().text(), text("one").as_bytes());
         let third = read_header(frame(places[2]), Some(frame(places[0]))).unwrap();
         assert_eq!(third.text(), text("three").as_bytes());

@@ -15,6 +15,7 @@ pub mod ingest;
 mod layer;
 pub mod manifest;
 mod merge;
+pub mod plot;
 pub mod query;
 pub mod read;
 mod reference;

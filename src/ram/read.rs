@@ -246,6 +246,14 @@ impl Reader {
             .collect()
     }
 
+    /// The one region asked for, if it is one.
+    pub(super) fn only_span(&self) -> Option<Region> {
+        match &self.selection {
+            Selection::Some { spans, .. } if spans.len() == 1 => spans.first().copied(),
+            _ => None,
+        }
+    }
+
     /// The header of the one sample asked for.
     ///
     /// # Errors
@@ -259,7 +267,7 @@ impl Reader {
         };
         let part = &self.parts[part];
         let object = object(&self.dataset, &part.layer.headers)?;
-        let range = |(start, size): (u64, u64)| {
+        let range = |(start, size, _): (u64, u64, u32)| {
             let end = start.checked_add(size).filter(|&end| end <= object.size_bytes);
             let end = end.ok_or_else(|| Error::corrupt("a header lies outside its object"))?;
             Ok::<_, Error>(RangeRequest::new(&object.path, start..end))
@@ -269,6 +277,10 @@ impl Reader {
             wanted.push(range(part.list.samples[0].header)?);
         }
         let frames = self.store.get_ranges(&wanted)?;
+        for (frame, number) in frames.iter().zip([at, 0]) {
+            let (.., crc) = part.list.samples[number].header;
+            check_crc(frame, crc).at(|| self.store.name(&object.path))?;
+        }
         layer::read_header(&frames[0], frames.get(1).map(|frame| frame.as_ref()))
             .at(|| self.store.name(&object.path))
     }

@@ -187,7 +187,7 @@ struct Writer<'a> {
 struct Prepared {
     names: Vec<String>,
     headers: Headers,
-    places: Vec<(u64, u64)>,
+    places: Vec<(u64, u64, u32)>,
     tasks: Vec<Task>,
     contigs: Contigs,
 }

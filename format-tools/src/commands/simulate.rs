@@ -35,6 +35,10 @@ pub(crate) struct Simulate {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     coverage: u32,
 
+    /// Name of the sample
+    #[arg(long, value_name = "NAME", default_value = "simulated")]
+    sample: String,
+
     /// Base qualities: full (forty values) or binned (four)
     #[arg(long, value_enum, value_name = "KIND", default_value_t, hide_possible_values = true)]
     qualities: Qualities,
@@ -63,6 +67,7 @@ impl Simulate {
         let mut simulation = Alignments::new(SimulateOptions {
             reads: self.reads,
             seed: self.seed,
+            sample: self.sample.clone(),
             contigs: human_like(bases),
             qualities: match self.qualities {
                 Qualities::Full => QualityProfile::Hiseq40,
