@@ -131,9 +131,12 @@ pub(super) fn sample_numbers(reader: &Reader) -> Vec<Vec<Option<usize>>> {
     reader.parts.iter().map(|part| part.chosen.iter().map(&mut number).collect()).collect()
 }
 
+/// A contig and the number of a region on it, and what of it is asked for.
+type Unit = ((u32, u32), Vec<Interval>);
+
 /// The parts of regions that are asked for, in order.
 struct Units {
-    list: std::iter::Peekable<std::vec::IntoIter<((u32, u32), Vec<Interval>)>>,
+    list: std::iter::Peekable<std::vec::IntoIter<Unit>>,
 }
 
 impl Units {
