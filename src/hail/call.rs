@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(text(4 << 3 | 3).unwrap(), "|4");
         assert_eq!(text(1 << 3 | 4).unwrap(), "0/1");
         assert_eq!(text(2 << 3 | 5).unwrap(), "1|0");
-        assert_eq!(text(-1 << 3 | 4).unwrap(), "24615/32767", "the greatest number");
+        assert_eq!(text(-1 << 3 | 4).unwrap(), "16383/32767", "the greatest number");
         assert!(text(6).is_err());
     }
 }

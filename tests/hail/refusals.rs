@@ -21,7 +21,8 @@ fn part_of(folder: &Path, starts: &str) -> PathBuf {
 #[test]
 fn test_other_things_than_tables_are_refused_by_name() {
     let Some(data) = fixtures() else { return };
-    let cases: [(&str, &dyn Fn(&mut Value), ErrorKind, &str); 6] = [
+    type Edit<'a> = &'a dyn Fn(&mut Value);
+    let cases: [(&str, Edit<'_>, ErrorKind, &str); 6] = [
         (
             "metadata.json.gz",
             &|json| json["name"] = "MatrixTableSpec".into(),
