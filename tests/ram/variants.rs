@@ -23,7 +23,7 @@ fn body(vcf: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn test_sites_are_those_that_were_made_and_no_seam_shows() {
-    let cohort = cohort(3, 4_000);
+    let cohort = cohort(3, 12_000);
     let mut texts = Vec::new();
     for size in [1_000, 7_000, 1_000_000] {
         let store = Store::in_memory();
