@@ -131,7 +131,7 @@ pub(super) fn sample_numbers(reader: &Reader) -> Vec<Vec<Option<usize>>> {
     reader.parts.iter().map(|part| part.chosen.iter().map(&mut number).collect()).collect()
 }
 
-/// A contig and the number of a region on it, and what of it is asked for.
+/// A region, by contig and number on it, and the parts of it that are asked for.
 type Unit = ((u32, u32), Vec<Interval>);
 
 /// The parts of regions that are asked for, in order.
@@ -168,7 +168,7 @@ impl Units {
                     .for_each(|contig| add(contig, Interval::ALL));
             }
         }
-        let list: Vec<_> = units.into_iter().collect();
+        let list: Vec<Unit> = units.into_iter().collect();
         Self { list: list.into_iter().peekable() }
     }
 
