@@ -27,7 +27,7 @@ impl Picture {
     /// # Errors
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) unless it is one region; as
-    /// [`stretches`](super::depths::stretches).
+    /// [`super::depths::stretches`].
     pub fn read(reader: &Reader, bars: u64, threads: usize) -> Result<(Self, QueryStats)> {
         let Some(region) = reader.only_span() else {
             return Err(Error::usage("a plot shows one region")

@@ -20,7 +20,7 @@ pub struct Query {
     pub samples: Option<Vec<usize>>,
     /// Leave AC and AN as they are where samples are chosen.
     pub keep_counts: bool,
-    /// Which records; all if `None`. It is on all samples, but on those chosen in [`print`].
+    /// Which records; all if `None`. It is on all samples, but on those chosen in [`print()`].
     pub filter: Option<Filter>,
     /// Columns of a table; all of the files of sites if `None`.
     pub columns: Option<Vec<String>>,
