@@ -301,7 +301,7 @@ fn test_options_keep_what_samtools_keeps() -> Outcome<()> {
         for group in ["CHM1", "NA12878", "absent"] {
             let filter = Filter { read_groups: Some(words(group)), ..all.clone() };
             sample.check(&filter, &["-r", group])?;
-            let filter = Filter { library: Some(group.into()), ..all.clone() };
+            let filter = Filter { sequencing_library: Some(group.into()), ..all.clone() };
             sample.check(&filter, &["-l", group])?;
         }
         // Lists in files: every third name, and some values.

@@ -57,8 +57,8 @@ pub(crate) struct FilterOptions {
     read_group_file: Option<String>,
 
     /// Only reads of this library
-    #[arg(short = 'l', long, value_name = "NAME")]
-    library: Option<String>,
+    #[arg(short = 'l', long = "library", value_name = "NAME")]
+    sequencing_library: Option<String>,
 
     /// Only reads with this tag, of this value if one is given; may be repeated for more values
     #[arg(short = 'd', long = "tag", value_name = "TAG[:VALUE]")]
@@ -96,7 +96,10 @@ impl FilterOptions {
             read_groups: self.read_groups(self.read_group_file.as_ref().map(words).transpose()?),
             tag: self.tag(stores)?,
             names: self.name_file.as_ref().map(words).transpose()?,
-            library: self.library.as_ref().map(|name| name.clone().into_bytes()),
+            sequencing_library: self
+                .sequencing_library
+                .as_ref()
+                .map(|name| name.clone().into_bytes()),
             subsample: self.subsample.as_deref().map(Subsample::parse).transpose()?,
             expression: self.expression.as_deref().map(str::parse).transpose()?,
         })

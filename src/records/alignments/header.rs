@@ -38,7 +38,7 @@ pub struct ReadGroup {
     /// `SM`: the sample.
     pub sample: Option<Vec<u8>>,
     /// `LB`: the library.
-    pub library: Option<Vec<u8>>,
+    pub sequencing_library: Option<Vec<u8>>,
 }
 
 /// The header of an alignment file.
@@ -316,7 +316,7 @@ fn read_group(line: &Line<'_>) -> Option<ReadGroup> {
     Some(ReadGroup {
         id: line.value(b"ID")?.to_vec(),
         sample: line.value(b"SM").map(<[u8]>::to_vec),
-        library: line.value(b"LB").map(<[u8]>::to_vec),
+        sequencing_library: line.value(b"LB").map(<[u8]>::to_vec),
     })
 }
 

@@ -57,7 +57,7 @@ pub struct Filter {
     /// `-N`: read names.
     pub names: Option<Names>,
     /// `-l`: the library of the record's read group.
-    pub library: Option<Vec<u8>>,
+    pub sequencing_library: Option<Vec<u8>>,
     /// `-s`: a share of the templates.
     pub subsample: Option<Subsample>,
     /// `-e`: an expression over fields and tags.
@@ -168,7 +168,7 @@ impl Filter {
             && self.read_groups.as_ref().is_none_or(|groups| {
                 record.tag(*b"RG").is_none_or(|tag| groups.contains(text_of(&tag)))
             })
-            && self.library.as_ref().is_none_or(|library| {
+            && self.sequencing_library.as_ref().is_none_or(|library| {
                 context.libraries.of_record(record) == Some(library.as_slice())
             })
             && self.tag.as_ref().is_none_or(|tag| tag.holds(record));
@@ -191,7 +191,7 @@ impl Filter {
             (self.min_mapping_quality > 0, Fields::MAPPING_QUALITY),
             (self.min_query_length > 0, expression::real_cigar()),
             (self.subsample.is_some() || self.names.is_some(), Fields::NAME),
-            (self.read_groups.is_some() || self.library.is_some(), Fields::tag(*b"RG")),
+            (self.read_groups.is_some() || self.sequencing_library.is_some(), Fields::tag(*b"RG")),
         ];
         let mut needs = conditions
             .into_iter()

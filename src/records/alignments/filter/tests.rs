@@ -67,7 +67,7 @@ fn test_filter_counts_clipped_bases_as_query() {
 #[test]
 fn test_filter_takes_the_first_library_of_a_read_group() {
     for (library, expected) in [("lib one", true), ("other", false), ("", false)] {
-        let filter = Filter { library: Some(library.into()), ..Filter::default() };
+        let filter = Filter { sequencing_library: Some(library.into()), ..Filter::default() };
         assert_eq!(keeps(&filter, 0), expected, "{library}");
     }
 }

@@ -13,7 +13,7 @@ fn test_parse_sam_text_finds_contigs_groups_and_order() {
     .unwrap();
     assert_eq!(header.sort_order(), SortOrder::Coordinate);
     assert_eq!(header.sample(), Some("s"));
-    assert_eq!(header.read_groups()[0].library.as_deref(), Some(&b"l"[..]));
+    assert_eq!(header.read_groups()[0].sequencing_library.as_deref(), Some(&b"l"[..]));
     let contigs: Vec<_> = header.contigs().iter().map(|c| (c.name.as_str(), c.length)).collect();
     assert_eq!(contigs, [("a", 10), ("b", 20)]);
     let md5 = header.contigs().iter().next().unwrap().md5.clone();
