@@ -54,6 +54,31 @@ impl Fields {
         Ok(())
     }
 
+    /// The members of `details`, in the order of `names`, which are all of its names: JSON objects
+    /// of the library keep none.
+    ///
+    /// # Errors
+    ///
+    /// [`Internal`](crate::error::ErrorKind::Internal) where a member has no place among `names`,
+    /// and would be lost; as [`set`](Self::set).
+    pub fn in_order(details: &impl Serialize, names: &[&str]) -> Result<Self> {
+        let value = serde_json::to_value(details)
+            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
+        let Value::Object(mut members) = value else {
+            return Err(Error::internal("what describes the dataset is no object"));
+        };
+        let mut fields = Self::default();
+        for name in names {
+            if let Some(value) = members.remove(*name) {
+                fields.set(name, value)?;
+            }
+        }
+        match members.keys().next() {
+            None => Ok(fields),
+            Some(name) => Err(Error::internal(format!("member '{name}' has no place"))),
+        }
+    }
+
     /// The value of a member.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
@@ -134,5 +159,14 @@ mod tests {
         assert_eq!(fields.read::<u64>("a").unwrap(), 3);
         assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(fields.read::<u64>("c").unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn test_fields_come_in_the_order_of_their_names_and_none_is_lost() {
+        let details = serde_json::json!({ "a": 1, "z": 2 });
+        let fields = Fields::in_order(&details, &["z", "absent", "a"]).unwrap();
+        assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["z", "a"]);
+        let error = Fields::in_order(&details, &["z"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
@@ -285,6 +285,27 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// What a format says of the dataset, for a reader of that format that knows no feature of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format, and for a feature
+    /// that is required; [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or
+    /// of another type.
+    pub fn details<T: DeserializeOwned>(&self, format: &str) -> Result<T> {
+        let name = format.to_uppercase();
+        if self.format != format {
+            return Err(Error::unsupported(format!("this is no {name} dataset"))
+                .expected(format!("format {format:?}"))
+                .found(format!("format {:?}", self.format)));
+        }
+        self.check_features(&[])?;
+        let members = self.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
+        serde_json::from_value(Value::Object(members.collect())).map_err(|error| {
+            Error::corrupt(format!("the manifest's {name} members")).caused_by(error)
+        })
     }
 
     pub(super) fn own_ref(&self) -> VersionRef {

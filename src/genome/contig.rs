@@ -46,6 +46,37 @@ impl Contigs {
         Ok(Self { list, by_name })
     }
 
+    /// From the columns of a manifest: names, lengths, and the MD5 of some by their number.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where names and lengths do not pair;
+    /// [`Input`](crate::error::ErrorKind::Input) when a name occurs twice.
+    pub(crate) fn from_columns(
+        names: &[String],
+        lengths: &[u64],
+        md5: &[(u32, String)],
+    ) -> Result<Self> {
+        if names.len() != lengths.len() {
+            return Err(Error::corrupt("the manifest has not one length per chromosome"));
+        }
+        let pairs = names.iter().zip(lengths);
+        let mut list: Vec<Contig> =
+            pairs.map(|(name, &length)| Contig { name: name.clone(), length, md5: None }).collect();
+        for (ordinal, md5) in md5 {
+            if let Some(contig) = list.get_mut(*ordinal as usize) {
+                contig.md5 = Some(md5.clone());
+            }
+        }
+        Self::new(list)
+    }
+
+    /// The MD5 of those that have one, by number: a column of a manifest.
+    pub(crate) fn md5_column(&self) -> Vec<(u32, String)> {
+        let with_md5 = |(ordinal, contig): (u32, &Contig)| Some((ordinal, contig.md5.clone()?));
+        (0..).zip(self.iter()).filter_map(with_md5).collect()
+    }
+
     /// The contig with this id, if there is one.
     pub fn get(&self, id: ContigId) -> Option<&Contig> {
         self.list.get(id.0 as usize)

@@ -9,7 +9,7 @@ use super::index;
 use crate::codec::Effort;
 use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
-use crate::genome::{Contig, Contigs};
+use crate::genome::Contigs;
 use crate::records::alignments::Header;
 use crate::records::alignments::stats::{ContigCounts, Flagstat};
 
@@ -89,10 +89,7 @@ impl ContigFields {
         let ordinals = || 0_u32..;
         Self {
             lengths: contigs.iter().map(|contig| contig.length).collect(),
-            md5: ordinals()
-                .zip(contigs.iter())
-                .filter_map(|(ordinal, contig)| Some((ordinal, contig.md5.clone()?)))
-                .collect(),
+            md5: contigs.md5_column(),
             reads: ordinals()
                 .zip(counts.counts())
                 .filter(|(_, counts)| **counts != [0, 0])
@@ -111,15 +108,7 @@ impl Details {
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
     pub fn read(manifest: &Manifest) -> Result<Self> {
-        if manifest.format != FORMAT {
-            return Err(Error::unsupported("this is no PAF dataset")
-                .expected(format!("format {FORMAT:?}"))
-                .found(format!("format {:?}", manifest.format)));
-        }
-        manifest.check_features(&[])?;
-        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        serde_json::from_value(serde_json::Value::Object(members.collect()))
-            .map_err(|error| Error::corrupt("the manifest's PAF members").caused_by(error))
+        manifest.details(FORMAT)
     }
 
     /// As members of a manifest.
@@ -128,16 +117,7 @@ impl Details {
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn to_fields(&self) -> Result<Fields> {
-        let value = serde_json::to_value(self)
-            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
-        let mut fields = Fields::default();
-        // In the order of the user's eye, which JSON objects of the library do not keep.
-        for name in MEMBERS {
-            if let Some(value) = value.get(name) {
-                fields.set(name, value)?;
-            }
-        }
-        Ok(fields)
+        Fields::in_order(self, &MEMBERS)
     }
 
     /// The dictionary.
@@ -146,21 +126,7 @@ impl Details {
     ///
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where names and lengths do not pair.
     pub fn dictionary(&self) -> Result<Contigs> {
-        if self.chromosomes.len() != self.contigs.lengths.len() {
-            return Err(Error::corrupt("the manifest has not one length per chromosome"));
-        }
-        let mut list: Vec<Contig> = self
-            .chromosomes
-            .iter()
-            .zip(&self.contigs.lengths)
-            .map(|(name, &length)| Contig { name: name.clone(), length, md5: None })
-            .collect();
-        for (ordinal, md5) in &self.contigs.md5 {
-            if let Some(contig) = list.get_mut(*ordinal as usize) {
-                contig.md5 = Some(md5.clone());
-            }
-        }
-        Contigs::new(list)
+        Contigs::from_columns(&self.chromosomes, &self.contigs.lengths, &self.contigs.md5)
     }
 
     /// Bytes of all chunks.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::index::Regions;
 use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
-use crate::genome::{Contig, Contigs};
+use crate::genome::Contigs;
 
 /// `format` of a RAM dataset's manifest.
 pub const FORMAT: &str = "ram";
@@ -101,15 +101,7 @@ impl Details {
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
     pub fn read(manifest: &Manifest) -> Result<Self> {
-        if manifest.format != FORMAT {
-            return Err(Error::unsupported("this is no RAM dataset")
-                .expected(format!("format {FORMAT:?}"))
-                .found(format!("format {:?}", manifest.format)));
-        }
-        manifest.check_features(&[])?;
-        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        let details: Self = serde_json::from_value(serde_json::Value::Object(members.collect()))
-            .map_err(|error| Error::corrupt("the manifest's RAM members").caused_by(error))?;
+        let details: Self = manifest.details(FORMAT)?;
         if details.region_size == 0 || details.sub_window == 0 || details.coverage_window == 0 {
             return Err(Error::corrupt("the manifest has a window of no bases"));
         }
@@ -122,15 +114,7 @@ impl Details {
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn to_fields(&self) -> Result<Fields> {
-        let value = serde_json::to_value(self)
-            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
-        let mut fields = Fields::default();
-        for name in MEMBERS {
-            if let Some(value) = value.get(name) {
-                fields.set(name, value)?;
-            }
-        }
-        Ok(fields)
+        Fields::in_order(self, &MEMBERS)
     }
 
     /// The dictionary.
@@ -139,27 +123,13 @@ impl Details {
     ///
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where names and lengths do not pair.
     pub fn dictionary(&self) -> Result<Contigs> {
-        if self.chromosomes.len() != self.lengths.len() {
-            return Err(Error::corrupt("the manifest has not one length per chromosome"));
-        }
-        let pairs = self.chromosomes.iter().zip(&self.lengths);
-        let mut list: Vec<Contig> =
-            pairs.map(|(name, &length)| Contig { name: name.clone(), length, md5: None }).collect();
-        for (ordinal, md5) in &self.md5 {
-            if let Some(contig) = list.get_mut(*ordinal as usize) {
-                contig.md5 = Some(md5.clone());
-            }
-        }
-        Contigs::new(list)
+        Contigs::from_columns(&self.chromosomes, &self.lengths, &self.md5)
     }
 
     /// Sets the dictionary.
     pub(super) fn set_dictionary(&mut self, contigs: &Contigs) {
         self.chromosomes = contigs.iter().map(|contig| contig.name.clone()).collect();
         self.lengths = contigs.iter().map(|contig| contig.length).collect();
-        self.md5 = (0..)
-            .zip(contigs.iter())
-            .filter_map(|(ordinal, contig)| Some((ordinal, contig.md5.clone()?)))
-            .collect();
+        self.md5 = contigs.md5_column();
     }
 }

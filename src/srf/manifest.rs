@@ -159,15 +159,7 @@ impl Details {
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
     pub fn read(manifest: &Manifest) -> Result<Self> {
-        if manifest.format != FORMAT {
-            return Err(Error::unsupported("this is no SRF dataset")
-                .expected(format!("format {FORMAT:?}"))
-                .found(format!("format {:?}", manifest.format)));
-        }
-        manifest.check_features(&[])?;
-        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        let details: Self = serde_json::from_value(serde_json::Value::Object(members.collect()))
-            .map_err(|error| Error::corrupt("the manifest's SRF members").caused_by(error))?;
+        let details: Self = manifest.details(FORMAT)?;
         let rows = details.styles.len();
         let has_view = details.order != Order::None;
         if details.ordered.is_some() != has_view || !details.read_ids.len().is_power_of_two() {
@@ -185,15 +177,7 @@ impl Details {
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn to_fields(&self) -> Result<Fields> {
-        let value = serde_json::to_value(self)
-            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
-        let mut fields = Fields::default();
-        for name in MEMBERS {
-            if let Some(value) = value.get(name) {
-                fields.set(name, value)?;
-            }
-        }
-        Ok(fields)
+        Fields::in_order(self, &MEMBERS)
     }
 }
 

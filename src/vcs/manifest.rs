@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::index::Directory;
 use super::odd::Found;
 use crate::dataset::{Fields, Manifest};
-use crate::error::{Error, Result};
-use crate::genome::{Contig, Contigs};
+use crate::error::Result;
+use crate::genome::Contigs;
 
 /// `format` of a VCS dataset's manifest.
 pub const FORMAT: &str = "vcs";
@@ -112,15 +112,7 @@ impl Details {
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for another format,
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where a member is missing or of another type.
     pub fn read(manifest: &Manifest) -> Result<Self> {
-        if manifest.format != FORMAT {
-            return Err(Error::unsupported("this is no VCS dataset")
-                .expected(format!("format {FORMAT:?}"))
-                .found(format!("format {:?}", manifest.format)));
-        }
-        manifest.check_features(&[])?;
-        let members = manifest.fields.iter().map(|(name, value)| (name.to_owned(), value.clone()));
-        serde_json::from_value(serde_json::Value::Object(members.collect()))
-            .map_err(|error| Error::corrupt("the manifest's VCS members").caused_by(error))
+        manifest.details(FORMAT)
     }
 
     /// As members of a manifest.
@@ -129,15 +121,7 @@ impl Details {
     ///
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn to_fields(&self) -> Result<Fields> {
-        let value = serde_json::to_value(self)
-            .map_err(|error| Error::internal("describing the dataset").caused_by(error))?;
-        let mut fields = Fields::default();
-        for name in MEMBERS {
-            if let Some(value) = value.get(name) {
-                fields.set(name, value)?;
-            }
-        }
-        Ok(fields)
+        Fields::in_order(self, &MEMBERS)
     }
 
     /// The dictionary.
@@ -146,13 +130,7 @@ impl Details {
     ///
     /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where names and lengths do not pair.
     pub fn dictionary(&self) -> Result<Contigs> {
-        if self.chromosomes.len() != self.contigs.lengths.len() {
-            return Err(Error::corrupt("the manifest has not one length per chromosome"));
-        }
-        let pairs = self.chromosomes.iter().zip(&self.contigs.lengths);
-        let contig =
-            |(name, &length): (&String, &u64)| Contig { name: name.clone(), length, md5: None };
-        Contigs::new(pairs.map(contig).collect())
+        Contigs::from_columns(&self.chromosomes, &self.contigs.lengths, &[])
     }
 
     /// Bytes of all chunks.
