@@ -17,14 +17,17 @@ pub enum Conflict {
 
 /// What becomes of a transaction whose base was the newest version until `theirs` was committed.
 ///
-/// | mine ↓ theirs → | create | overwrite | append | rollback | copy | gc |
-/// |---|---|---|---|---|---|---|
-/// | **create** | fail | fail | fail | fail | fail | fail |
-/// | **overwrite** | fail | fail | fail | fail | fail | rebase |
-/// | **append** | fail | fail | fail | fail | fail | rebase |
-/// | **rollback** | fail | fail | fail | fail | fail | fail |
-/// | **copy** | fail | fail | fail | fail | fail | fail |
-/// | **gc** | fail | fail | fail | fail | fail | fail |
+/// | mine ↓ theirs → | create | overwrite | append | replace | purge | tag | rollback | copy | gc |
+/// |---|---|---|---|---|---|---|---|---|---|
+/// | **create** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **overwrite** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
+/// | **append** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
+/// | **replace** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
+/// | **purge** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **tag** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **rollback** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **copy** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **gc** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
 ///
 /// An overwrite or rollback that went on would hide content nobody had seen; a rollback or gc may
 /// need objects that the other gave up. Collection keeps the content, so writers may go on over
@@ -32,7 +35,9 @@ pub enum Conflict {
 /// other, but only the format can merge its fields; until one does, they fail.
 pub fn conflict(mine: Operation, theirs: Operation) -> Conflict {
     match (mine, theirs) {
-        (Operation::Overwrite | Operation::Append, Operation::Gc) => Conflict::Rebase,
+        (Operation::Overwrite | Operation::Append | Operation::Replace, Operation::Gc) => {
+            Conflict::Rebase
+        }
         _ => Conflict::Fail,
     }
 }
@@ -80,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn test_conflict_table_has_two_cells_that_rebase() {
-        use Operation::{Append, Copy, Create, Gc, Overwrite, Rollback};
-        let all = [Create, Overwrite, Append, Rollback, Copy, Gc];
+    fn test_conflict_table_has_three_cells_that_rebase() {
+        use Operation::{Append, Copy, Create, Gc, Overwrite, Purge, Replace, Rollback, Tag};
+        let all = [Create, Overwrite, Append, Replace, Purge, Tag, Rollback, Copy, Gc];
         for mine in all {
             for theirs in all {
                 let expected = match (mine, theirs) {
-                    (Overwrite, Gc) | (Append, Gc) => Conflict::Rebase,
+                    (Overwrite | Append | Replace, Gc) => Conflict::Rebase,
                     _ => Conflict::Fail,
                 };
                 assert_eq!(conflict(mine, theirs), expected, "{mine} over {theirs}");

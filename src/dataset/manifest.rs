@@ -84,6 +84,12 @@ pub enum Operation {
     Overwrite,
     /// Adds to the content.
     Append,
+    /// Puts new content in the place of some: a contig done again.
+    Replace,
+    /// Takes content out of every version: a sample that was withdrawn.
+    Purge,
+    /// Keeps the content, and gives a version a name or takes one away.
+    Tag,
     /// Repeats the content of an earlier version.
     Rollback,
     /// Makes the first version, with the content of another dataset.
@@ -98,6 +104,9 @@ impl fmt::Display for Operation {
             Self::Create => "create",
             Self::Overwrite => "overwrite",
             Self::Append => "append",
+            Self::Replace => "replace",
+            Self::Purge => "purge",
+            Self::Tag => "tag",
             Self::Rollback => "rollback",
             Self::Copy => "copy",
             Self::Gc => "gc",
