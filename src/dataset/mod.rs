@@ -34,11 +34,14 @@ mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod repair;
+mod share;
+mod transfer;
 mod verify;
 
 pub use self::{
     commit::{Draft, Transaction, TransactionId},
-    copy::{Copied, copy, copy_all},
+    copy::{Copied, Outstanding, copy, copy_all, outstanding, outstanding_of_all},
     digest::Checksum,
     fields::Fields,
     gc::{Collected, GcOptions, gc},
@@ -49,5 +52,7 @@ pub use self::{
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
+    repair::{Repaired, repair},
+    share::share,
     verify::{ChunkCheck, Problem, Report, verify},
 };
