@@ -97,7 +97,6 @@ pub fn copy_all(
     let (newest, objects, there) = history_of(source, target)?;
     let sent = send(source, target, &objects, threads, progress)?;
 
-    let mut last = None;
     for version in there + 1..=newest.dataset_version {
         let key = manifest_path(version);
         let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
@@ -109,11 +108,11 @@ pub fn copy_all(
                 }
             }
         }
-        last = Some(bytes);
     }
-    if let Some(bytes) = last {
-        refresh_metadata(target, newest.dataset_version, bytes);
-    }
+    // Also where only this was left to do.
+    let key = manifest_path(newest.dataset_version);
+    let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
+    refresh_metadata(target, newest.dataset_version, bytes);
     let dataset = Dataset::open(target, At::Newest)?;
     Ok(Copied { dataset, objects: sent.objects, bytes: sent.bytes, skipped: sent.skipped })
 }

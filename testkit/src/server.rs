@@ -34,6 +34,10 @@ pub struct Logged {
     pub method: String,
     /// The path, without the query.
     pub path: String,
+    /// What follows the `?`, if anything.
+    pub query: Option<String>,
+    /// The headers, in lower case, as far as they are text.
+    pub headers: HashMap<String, String>,
     /// The `Range` header.
     pub range: Option<String>,
     /// The status answered; 0 while there is none, or when the reply was lost on purpose.
@@ -111,6 +115,11 @@ impl Control {
     pub fn fail(&self, method: &str, path: &str, fault: Fault, times: u32) {
         let (method, path) = (method.to_owned(), path.to_owned());
         lock(&self.rules).push(Rule { method, path, fault, times });
+    }
+
+    /// Forgets the faults that were asked for and did not come about.
+    pub fn heal(&self) {
+        lock(&self.rules).clear();
     }
 
     /// Serves so many more requests, then refuses all with status 403, which no client repeats: what
@@ -230,12 +239,18 @@ where
     let path = request.uri().path().to_owned();
     let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     let range = header(header::RANGE).map(str::to_owned);
+    let headers = request.headers().iter();
+    let headers = headers
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
     let conditional = header(header::IF_NONE_MATCH).is_some() && method == "PUT";
     let index = {
         let mut log = lock(&control.log);
         log.push(Logged {
             method: method.clone(),
             path: path.clone(),
+            query: request.uri().query().map(str::to_owned),
+            headers,
             range,
             status: 0,
             bytes: 0,
@@ -443,6 +458,8 @@ mod tests {
         let request = |start, end| Logged {
             method: "GET".into(),
             path: "/".into(),
+            query: None,
+            headers: HashMap::new(),
             range: None,
             status: 200,
             bytes: 0,
