@@ -9,7 +9,7 @@ use std::{
 
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
-    aws::{AmazonS3ConfigKey, AmazonS3Builder, Checksum, S3ConditionalPut},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
     http::HttpBuilder,
@@ -20,6 +20,7 @@ use object_store::{
 use super::{
     failure::brief,
     location::{Location, Service},
+    login::Renewing,
     options::{Credentials, StoreOptions},
     profile::{self, Profile},
 };
@@ -39,6 +40,8 @@ pub(super) struct Backend {
     pub(super) signer: Option<Arc<dyn Signer>>,
     /// Whether those credentials end by themselves, and what they signed ends with them.
     pub(super) ends_by_itself: bool,
+    /// The region of a bucket that can be made and managed: one of S3 or R2.
+    pub(super) bucket_region: Option<String>,
     /// The storage class of large objects, where it was chosen.
     storage_class: Option<String>,
 }
@@ -60,6 +63,7 @@ impl Backend {
             is_lookalike: false,
             signer: None,
             ends_by_itself: false,
+            bucket_region: None,
             storage_class: None,
         }
     }
@@ -72,8 +76,7 @@ impl Backend {
 
     /// The clients for `location`, and the path of its root or object within them.
     pub(super) fn open(location: &Location, options: &StoreOptions) -> Result<(Self, String)> {
-        // Fails when the program installed a provider before us, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        provide_cryptography();
         let explain = |e: object_store::Error| {
             Error::store(format!("cannot set up the client: {}", brief(&e.to_string())))
                 .at(location.name())
@@ -97,26 +100,30 @@ impl Backend {
                 (Self::plain(Arc::new(store), None), String::new())
             }
             Location::Bucket { service, bucket, key } => {
-                let (mut is_lookalike, mut ends_by_itself) = (false, false);
-                let mut build = |client: ClientOptions| -> Result<(Client, Arc<dyn Signer>)> {
-                    Ok(match service {
-                        Service::S3 | Service::R2 => {
-                            let s3 = s3(bucket, *service == Service::R2, options)?;
-                            (is_lookalike, ends_by_itself) = (s3.is_lookalike, s3.ends_by_itself);
-                            both(s3.builder.with_client_options(client).build().map_err(explain)?)
+                let s3 = match service {
+                    Service::S3 | Service::R2 => {
+                        Some(s3(bucket, *service == Service::R2, options)?)
+                    }
+                    Service::Gcs | Service::Azure => None,
+                };
+                let build = |client: ClientOptions| -> Result<(Client, Arc<dyn Signer>)> {
+                    Ok(match (service, &s3) {
+                        (_, Some(s3)) => {
+                            let builder = s3.builder.clone().with_client_options(client);
+                            both(builder.build().map_err(explain)?)
                         }
-                        Service::Gcs => both(
-                            GoogleCloudStorageBuilder::from_env()
-                                .with_bucket_name(bucket)
+                        (Service::Azure, None) => both(
+                            MicrosoftAzureBuilder::from_env()
+                                .with_container_name(bucket)
                                 .with_skip_signature(options.no_sign_request)
                                 .with_client_options(client)
                                 .with_retry(retry())
                                 .build()
                                 .map_err(explain)?,
                         ),
-                        Service::Azure => both(
-                            MicrosoftAzureBuilder::from_env()
-                                .with_container_name(bucket)
+                        _ => both(
+                            GoogleCloudStorageBuilder::from_env()
+                                .with_bucket_name(bucket)
                                 .with_skip_signature(options.no_sign_request)
                                 .with_client_options(client)
                                 .with_retry(retry())
@@ -134,9 +141,10 @@ impl Backend {
                 let backend = Self {
                     read,
                     write: Some(write),
-                    is_lookalike,
+                    is_lookalike: s3.as_ref().is_some_and(|s3| s3.is_lookalike),
                     signer: (!options.no_sign_request).then_some(signer),
-                    ends_by_itself,
+                    ends_by_itself: s3.as_ref().is_some_and(|s3| s3.ends_by_itself),
+                    bucket_region: s3.map(|s3| s3.region),
                     storage_class,
                 };
                 (backend, key.clone())
@@ -149,6 +157,12 @@ impl Backend {
 fn both<S: ObjectStore + Signer>(store: S) -> (Client, Arc<dyn Signer>) {
     let store = Arc::new(store);
     (store.clone(), store)
+}
+
+/// What clients need before they are made.
+pub(super) fn provide_cryptography() {
+    // Fails when the program installed a provider before us, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// What clients of web servers and of signed URLs are set up with.
@@ -179,7 +193,7 @@ pub(super) fn retry() -> RetryConfig {
 
 /// Credentials come from the first of: the options, the named profile, the environment
 /// (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, a web identity or container role), the profile `default`,
-/// the machine's own role.
+/// the machine's own role. A profile has keys, signs in by a command, or by a single sign-on.
 fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<S3> {
     let mut builder;
     let mut found = Profile::default();
@@ -213,13 +227,17 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<S3> {
     let unsigned =
         options.no_sign_request || set("AWS_SKIP_SIGNATURE").is_some_and(|value| value == "true");
     let elsewhere = in_environment && options.profile.is_none();
-    if keys.is_none() && !elsewhere && !unsigned && !has_machine_role() {
+    let login = found.login.take().filter(|_| !unsigned);
+    if keys.is_none() && login.is_none() && !elsewhere && !unsigned && !has_machine_role() {
         return Err(Error::store("no credentials were found for the bucket")
             .help(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or pass \
                  --no-sign-request for a public bucket",
             )
             .at(format!("{}://{bucket}", if r2 { "r2" } else { "s3" })));
+    }
+    if let Some(login) = login {
+        builder = builder.with_credentials(Arc::new(Renewing::sign_in(login)?));
     }
     let ends_by_itself = match &keys {
         Some(keys) => keys.session_token.is_some(),
@@ -261,17 +279,18 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<S3> {
     }
     let builder = builder
         .with_bucket_name(bucket)
-        .with_region(region)
+        .with_region(&region)
         .with_skip_signature(unsigned)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry());
     let builder = with_choices(builder, options)?;
-    Ok(S3 { builder, is_lookalike, ends_by_itself })
+    Ok(S3 { builder, region, is_lookalike, ends_by_itself })
 }
 
 /// How to reach a bucket of S3.
 struct S3 {
     builder: AmazonS3Builder,
+    region: String,
     /// Whether the server is at an address that the user named, so that it may only speak like
     /// Amazon's.
     is_lookalike: bool,

@@ -16,11 +16,13 @@
 //! - Bytes go to S3 with their SHA-256, so that it refuses what was damaged on its way.
 
 mod backend;
+mod bucket;
 mod cache;
 pub mod doctor;
 mod failure;
 mod input;
 mod location;
+mod login;
 mod meter;
 mod options;
 mod parts;

@@ -1,14 +1,16 @@
-//! The shared AWS configuration files, as far as static keys need them.
+//! The shared AWS configuration files: keys, and how a profile signs in.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
-use super::options::Credentials;
+use super::{login::Login, options::Credentials};
 use crate::error::{Error, Result};
 
 /// What one profile says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Profile {
     pub(super) credentials: Option<Credentials>,
+    /// How it signs in, where it has no keys.
+    pub(super) login: Option<Login>,
     pub(super) region: Option<String>,
     pub(super) endpoint_url: Option<String>,
 }
@@ -46,13 +48,16 @@ fn find(name: &str, credentials: &str, config: &str) -> Result<Profile> {
         secret_access_key,
         session_token: values.remove("aws_session_token"),
     });
-    let needs_login =
-        ["sso_session", "sso_start_url", "role_arn", "credential_process", "login_session"]
-            .into_iter()
-            .find(|key| values.contains_key(*key));
-    if let (None, Some(key)) = (&credentials, needs_login) {
+    let login = match &credentials {
+        Some(_) => None,
+        None => login(name, &mut values, config),
+    };
+    let needs_more = ["sso_session", "sso_start_url", "role_arn", "login_session"]
+        .into_iter()
+        .find(|key| values.contains_key(*key));
+    if let (None, None, Some(key)) = (&credentials, &login, needs_more) {
         return Err(Error::unsupported(format!(
-            "profile '{name}' signs in by '{key}', and only static keys are supported"
+            "profile '{name}' signs in by '{key}' in a way that is not supported"
         ))
         .help(format!(
             "run: eval \"$(aws configure export-credentials --profile {name} --format env)\""
@@ -60,8 +65,33 @@ fn find(name: &str, credentials: &str, config: &str) -> Result<Profile> {
     }
     Ok(Profile {
         credentials,
+        login,
         region: values.remove("region"),
         endpoint_url: values.remove("endpoint_url"),
+    })
+}
+
+/// A sign-on, whose service may be described in a section of its own, or a command.
+fn login(name: &str, values: &mut BTreeMap<String, String>, config: &str) -> Option<Login> {
+    // A role is assumed with the credentials of another, which is not done here.
+    if values.contains_key("role_arn") {
+        return None;
+    }
+    if let Some(command) = values.remove("credential_process") {
+        return Some(Login::Process { command });
+    }
+    if let Some(session) = values.get("sso_session") {
+        let session = section(config, &[&format!("sso-session {session}")])?;
+        for key in ["sso_start_url", "sso_region"] {
+            values.insert(key.to_owned(), session.get(key)?.clone());
+        }
+    }
+    Some(Login::SingleSignOn {
+        profile: name.to_owned(),
+        start_url: values.get("sso_start_url")?.clone(),
+        region: values.get("sso_region")?.clone(),
+        account: values.get("sso_account_id")?.clone(),
+        role: values.get("sso_role_name")?.clone(),
     })
 }
 
@@ -99,7 +129,12 @@ mod tests {
     const CREDENTIALS: &str = "[default]\naws_access_key_id = D\naws_secret_access_key=d/=\n\n\
         [lab]\naws_access_key_id=L\naws_secret_access_key=l\naws_session_token=t\n";
     const CONFIG: &str = "[profile lab]\nregion = eu-north-1 # far\nendpoint_url=http://x\n\
-        s3 =\n  region = nested\n[profile sso]\nsso_session = corp\n[profile empty]\n";
+        s3 =\n  region = nested\n[profile sso]\nsso_session = corp\n[profile empty]\n\
+        [profile on]\nsso_session = own\nsso_account_id=12\nsso_role_name=r\n\
+        [sso-session own]\nsso_start_url=https://s\nsso_region=eu-west-1\n\
+        [profile old]\nsso_start_url=https://s\nsso_region=eu-west-1\nsso_account_id=12\n\
+        sso_role_name=r\n[profile run]\ncredential_process = get it # now\n\
+        [profile role]\nrole_arn = arn:x\nsource_profile = lab\n";
 
     #[test]
     fn test_profile_joins_both_files() {
@@ -119,6 +154,24 @@ mod tests {
         let error = find("sso", CREDENTIALS, CONFIG).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("export-credentials --profile sso"));
+        let error = find("role", CREDENTIALS, CONFIG).unwrap_err().to_string();
+        assert!(error.contains("'role_arn'"), "{error}");
         assert_eq!(find("none", CREDENTIALS, CONFIG).unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn test_profile_tells_how_it_signs_in() {
+        let login = |name| find(name, CREDENTIALS, CONFIG).unwrap().login;
+        let on = |profile: &str| Login::SingleSignOn {
+            profile: profile.into(),
+            start_url: "https://s".into(),
+            region: "eu-west-1".into(),
+            account: "12".into(),
+            role: "r".into(),
+        };
+        assert_eq!(login("on"), Some(on("on")));
+        assert_eq!(login("old"), Some(on("old")));
+        assert_eq!(login("run"), Some(Login::Process { command: "get it".into() }));
+        assert_eq!(login("lab"), None);
     }
 }

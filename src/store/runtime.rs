@@ -10,7 +10,10 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::meter::{Counters, Wave};
+use super::{
+    backend::provide_cryptography,
+    meter::{Counters, Wave},
+};
 use crate::error::{Error, Result};
 
 /// One runtime for the process, so that all stores share threads and connections.
@@ -18,8 +21,7 @@ fn runtime() -> Result<&'static Runtime> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     RUNTIME
         .get_or_init(|| {
-            // Fails when the program installed a provider before us, which is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            provide_cryptography();
             Builder::new_multi_thread().worker_threads(2).thread_name("store").enable_all().build()
         })
         .as_ref()

@@ -12,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http_body_util::BodyExt;
 use hyper::{
     Request, Response, StatusCode,
     body::{Body, Bytes, Frame, Incoming, SizeHint},
     header,
     service::service_fn,
 };
-use http_body_util::BodyExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -62,6 +62,8 @@ pub enum Fault {
     CutBody(u64),
     /// Do nothing, and answer as S3 does to those who ask too often: 503 SlowDown.
     SlowDown,
+    /// Do nothing, and answer as S3 does of an object in an archive.
+    Archived,
     /// Wait so long, then answer properly.
     Delay(Duration),
     /// Do what is asked twice, as when a request was sent again, and give the second answer.
@@ -279,17 +281,17 @@ where
     };
     let answer = match fault {
         Some(Fault::Answer(status)) => {
-            let mut answer = Response::new(text("a fault was asked for"));
-            *answer.status_mut() = StatusCode::from_u16(status)?;
-            answer
+            refusal(StatusCode::from_u16(status)?, "a fault was asked for")
         }
         Some(Fault::SlowDown) => {
-            let mut answer = Response::new(text(
-                "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message>\
-                 </Error>",
-            ));
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            answer
+            let said = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.\
+                        </Message></Error>";
+            refusal(StatusCode::SERVICE_UNAVAILABLE, said)
+        }
+        Some(Fault::Archived) => {
+            let said = "<Error><Code>InvalidObjectState</Code><Message>The operation is not valid \
+                        for the object's storage class</Message></Error>";
+            refusal(StatusCode::FORBIDDEN, said)
         }
         Some(Fault::Duplicate) => {
             let (head, body) = request.into_parts();
@@ -337,6 +339,12 @@ where
 /// A body that is known already.
 pub(crate) fn text(text: &'static str) -> BoxBody {
     whole(Bytes::from_static(text.as_bytes()))
+}
+
+fn refusal(status: StatusCode, said: &'static str) -> Response<BoxBody> {
+    let mut answer = Response::new(text(said));
+    *answer.status_mut() = status;
+    answer
 }
 
 fn whole(bytes: Bytes) -> BoxBody {

@@ -5,9 +5,15 @@ use genomic_objects::{
     error::ErrorKind,
     store::{Store, StoreOptions},
 };
-use testkit::{s3, server::Logged};
+use testkit::{
+    s3,
+    server::{Fault, Logged},
+};
 
-use crate::{commit, noise, support::s3_options};
+use crate::{
+    commit, noise,
+    support::{s3_options, s3_store},
+};
 
 fn requests(options: StoreOptions, work: impl Fn(&Store)) -> Vec<Logged> {
     let server = s3::Server::start().unwrap();
@@ -82,4 +88,40 @@ fn test_requests_for_public_buckets_are_unsigned() {
         let _ = store.find("a");
     });
     assert!(log.iter().all(|request| !request.headers.contains_key("authorization")));
+}
+
+#[test]
+fn test_archived_object_has_an_error_of_its_own() {
+    let server = s3::Server::start().unwrap();
+    let store = s3_store(&server, "x.test");
+    let dataset = commit(&store, Operation::Create, &[10]);
+    server.fail("GET", "chunk_0000", Fault::Archived, 9);
+    let error = dataset.read_chunk(&dataset.chunks().unwrap()[0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+    assert!(error.to_string().contains("archive"), "{error}");
+    assert!(error.help_text().unwrap().contains("restore-object"));
+    // It is there: nothing may take it for missing.
+    server.fail("GET", "_metadata.json", Fault::Archived, 9);
+    assert!(Dataset::find(&store).is_err());
+}
+
+#[test]
+fn test_bucket_is_made_once() {
+    let server = s3::Server::start().unwrap();
+    let options = s3_options(&server);
+    let store = Store::open("s3://new-bucket/x.test", &options).unwrap();
+    assert!(store.put("a", noise(1, 10)).is_err());
+    assert!(store.create_bucket().unwrap());
+    commit(&store, Operation::Create, &[10]);
+    assert!(
+        server
+            .log()
+            .iter()
+            .any(|r| r.method == "PUT" && r.path.trim_end_matches('/') == "/new-bucket")
+    );
+    let error = Store::in_memory().create_bucket().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    // The server of the tests has no rules; what it says to that is told.
+    let error = store.allow_web_pages(&["*".into()]).unwrap_err();
+    assert!(error.to_string().contains("NotImplemented"), "{error}");
 }

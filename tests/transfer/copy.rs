@@ -58,8 +58,7 @@ fn test_copy_of_one_version_that_dies_at_any_request_is_finished_by_the_next() {
             assert_eq!(seen.chunks().unwrap(), source.chunks().unwrap());
         } else {
             assert!(outcome.is_err());
-            let copied =
-                dataset::copy(&source, &target, false, crate::NOW, id(), 1, None).unwrap();
+            let copied = dataset::copy(&source, &target, false, crate::NOW, id(), 1, None).unwrap();
             assert_eq!(copied.dataset.chunks().unwrap(), source.chunks().unwrap());
         }
         if outcome.is_ok() {
@@ -173,4 +172,17 @@ fn test_push_copies_lists_of_condemned_names_too() {
     let target = Store::in_memory();
     let copied = dataset::copy_all(&source, &target, 2, None).unwrap();
     assert!(verified(&copied.dataset).unwrap().problems.is_empty());
+}
+
+#[test]
+fn test_push_keeps_many_requests_under_way() {
+    let server = s3::Server::start().unwrap();
+    let source = Store::in_memory();
+    commit(&source, Operation::Create, &[1000; 200]);
+    let target = s3_store(&server, "many.test");
+    server.set_latency(std::time::Duration::from_millis(30));
+    dataset::copy_all(&source, &target, 64, None).unwrap();
+    // Without latency it takes a moment; with it, so many times 30 ms.
+    let trips = server.dependent_round_trips();
+    assert!(trips < 30, "{trips} requests one after the other for 200 objects");
 }

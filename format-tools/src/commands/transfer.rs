@@ -39,6 +39,9 @@ pub(crate) struct Cp {
     /// All versions with their history, as 'push' and 'pull' do
     #[arg(long, conflicts_with = "at")]
     all: bool,
+    /// Make the bucket of OUTPUT first, unless it is there
+    #[arg(long)]
+    create_bucket: bool,
 
     #[command(flatten)]
     transfer: Transfer,
@@ -66,6 +69,9 @@ pub(crate) struct Push {
     /// Where to: the URL of the dataset there
     #[arg(value_name = "URL")]
     url: String,
+    /// Make the bucket first, unless it is there
+    #[arg(long)]
+    create_bucket: bool,
 
     #[command(flatten)]
     transfer: Transfer,
@@ -104,7 +110,7 @@ pub(crate) struct Pull {
 #[command(next_help_heading = "Transfer")]
 struct Transfer {
     /// Objects to move at once
-    #[arg(short = '@', long, visible_alias = "parallel", value_name = "N", default_value = "16")]
+    #[arg(short = '@', long, visible_alias = "parallel", value_name = "N", default_value = "64")]
     threads: NonZeroUsize,
 
     /// Send nothing, and tell what would be sent
@@ -126,9 +132,10 @@ struct Transfer {
 
 impl Cp {
     pub(crate) fn run(self) -> Result<()> {
-        let options = self.stores.options();
+        let options = self.transfer.options(&self.stores);
         let source = self.transfer.open_source(&self.dataset.dataset, &options)?;
         let target = Store::open(&into(&self.output, &self.dataset.dataset)?, &options)?;
+        self.transfer.prepare(&target, self.create_bucket)?;
         if self.all {
             return self.transfer.all(&source, &target, &self.messages);
         }
@@ -150,9 +157,10 @@ impl Push {
             return Err(Error::usage("'push' sends to the URL of a bucket")
                 .help("name one, such as s3://bucket/sample.paf; 'cp --all' copies anywhere"));
         }
-        let options = self.stores.options();
+        let options = self.transfer.options(&self.stores);
         let source = self.transfer.open_source(&self.dataset, &options)?;
         let target = Store::open(&into(&self.url, &self.dataset)?, &options)?;
+        self.transfer.prepare(&target, self.create_bucket)?;
         self.transfer.all(&source, &target, &self.messages)
     }
 }
@@ -163,7 +171,7 @@ impl Pull {
             return Err(Error::usage("'pull' fetches from the URL of a bucket")
                 .help("name one, such as s3://bucket/sample.paf; 'cp --all' copies anywhere"));
         }
-        let options = self.stores.options();
+        let options = self.transfer.options(&self.stores);
         let source = self.transfer.open_source(&self.url, &options)?;
         let target = into(self.folder.as_deref().unwrap_or("./"), &self.url)?;
         self.transfer.all(&source, &Store::open(&target, &options)?, &self.messages)
@@ -171,6 +179,19 @@ impl Pull {
 }
 
 impl Transfer {
+    fn options(&self, stores: &WritableStores) -> StoreOptions {
+        let options = stores.options();
+        StoreOptions { max_in_flight: options.max_in_flight.max(self.threads.get()), ..options }
+    }
+
+    /// Makes the bucket, if that was asked for.
+    fn prepare(&self, target: &Store, create_bucket: bool) -> Result<()> {
+        if create_bucket && !self.dry_run {
+            target.create_bucket()?;
+        }
+        Ok(())
+    }
+
     /// The store to read from, which may be another service than the one that is written to.
     fn open_source(&self, location: &str, options: &StoreOptions) -> Result<Store> {
         let or = |own: &Option<String>, both: &Option<String>| own.clone().or(both.clone());
