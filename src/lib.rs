@@ -31,6 +31,7 @@
 //! Calls block; an asynchronous program gives them a thread of their own.
 
 pub mod codec;
+mod columnar;
 pub mod dataset;
 pub mod error;
 pub mod genome;

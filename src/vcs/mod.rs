@@ -43,4 +43,4 @@ pub mod text;
 pub mod verify;
 pub mod write;
 
-pub use file::PageCompression;
+pub use crate::columnar::PageCompression;

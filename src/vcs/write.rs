@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::file::{EncodedGroup, FileBuilder, Kind, PageCompression};
+use super::file::{self, kind_of};
 use super::group::{Exceptions, Group, Section};
 use super::index::{self, Directory, FileLayout, KINDS, Layout, PageRef, Part, Quality, Spatial};
 use super::infer::{self, Declarations};
@@ -18,6 +18,7 @@ use super::manifest::{self, ContigFields, Details, Statistics};
 use super::odd::{self, Checker, Found, Odd};
 use super::order::{LineSource, Outcome, Sections};
 use super::schema::{MOST_COLUMN_SAMPLES, Schema};
+use crate::columnar::{EncodedGroup, Kind, PageCompression, ParquetFile};
 use crate::dataset::{
     Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Operation, Transaction,
     TransactionId, folders,
@@ -72,7 +73,7 @@ impl WriteOptions {
         let [transaction, second_transaction] = transactions;
         Self {
             row_group_rows: ROW_GROUP_ROWS,
-            compression: PageCompression::default(),
+            compression: PageCompression::Zstd(9),
             most_column_samples: MOST_COLUMN_SAMPLES,
             threads: 1,
             sort: false,
@@ -260,10 +261,10 @@ fn attempt(
     }
     let blocks = if schema.has_blocks() { schema.blocks() } else { Vec::new() };
     let kinds = Kinds {
-        sites: Kind::new(schema.site_columns(), options.compression)?,
+        sites: kind_of(schema.site_columns(), options.compression)?,
         blocks: blocks
             .iter()
-            .map(|samples| Kind::new(schema.block_columns(samples.len()), options.compression))
+            .map(|samples| kind_of(schema.block_columns(samples.len()), options.compression))
             .collect::<Result<_>>()?,
     };
     let out_of_order = AtomicBool::new(false);
@@ -334,8 +335,8 @@ fn encode(schema: &Schema, kinds: &Kinds, checker: &Checker, section: Section) -
 struct OpenPart {
     chrom: Vec<u8>,
     contig: u32,
-    sites: FileBuilder,
-    blocks: Vec<FileBuilder>,
+    sites: ParquetFile,
+    blocks: Vec<ParquetFile>,
     exact: Vec<u8>,
     layout: Layout,
     spatial: Vec<Spatial>,
@@ -345,7 +346,7 @@ struct OpenPart {
 impl OpenPart {
     fn len(&self) -> usize {
         self.sites.len()
-            + self.blocks.iter().map(FileBuilder::len).sum::<usize>()
+            + self.blocks.iter().map(ParquetFile::len).sum::<usize>()
             + self.exact.len()
     }
 }
@@ -464,8 +465,8 @@ impl<'a> Writer<'a> {
         Ok(OpenPart {
             chrom: chrom.to_vec(),
             contig,
-            sites: FileBuilder::new(&self.kinds.sites)?,
-            blocks: self.kinds.blocks.iter().map(FileBuilder::new).collect::<Result<_>>()?,
+            sites: ParquetFile::new(&self.kinds.sites)?,
+            blocks: self.kinds.blocks.iter().map(ParquetFile::new).collect::<Result<_>>()?,
             exact: Vec::new(),
             layout: Layout::default(),
             spatial: Vec::new(),
@@ -504,7 +505,7 @@ impl<'a> Writer<'a> {
         layout.digests.iter().for_each(|group| digest.update(group));
         let digest = Checksum::from_bytes(digest.finalize().into());
         for (number, file) in std::iter::once(sites).chain(blocks).enumerate() {
-            let file = file.finish()?;
+            let file = file::finish(file)?;
             let folder = match number {
                 0 => format!("data/{folder}"),
                 block => format!("_calls/block={:04}/{folder}", block - 1),

@@ -124,17 +124,7 @@ pub(crate) fn odd_lines(odd: &BTreeMap<String, Found>) -> Vec<String> {
 }
 
 fn parse_compression(text: &str) -> Result<PageCompression, String> {
-    let (codec, level) =
-        text.split_once(':').map_or((text, None), |(codec, level)| (codec, Some(level)));
-    match (codec, level) {
-        ("snappy", None) => Ok(PageCompression::Snappy),
-        ("zstd", None) => Ok(PageCompression::default()),
-        ("zstd", Some(level)) => match level.parse() {
-            Ok(level @ 1..=22) => Ok(PageCompression::Zstd(level)),
-            _ => Err("zstd has levels from 1 to 22".to_owned()),
-        },
-        _ => Err("not one of zstd, zstd:LEVEL, snappy".to_owned()),
-    }
+    PageCompression::parse(text, 9).map_err(|error| error.to_string())
 }
 
 impl VcfToVcs {

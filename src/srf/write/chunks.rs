@@ -1,12 +1,15 @@
 //! Encoded batches become chunks, and the indexes that say where they are.
 
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::IpcWriteOptions;
+
 use super::encode::{Encoded, schema};
 use super::{Outlet, Written};
+use crate::columnar::ArrowFile;
 use crate::dataset::{ChunkEntry, Counts};
 use crate::error::Result;
 use crate::records::reads::Style;
 use crate::srf::index::{self, BatchRef, Buffers, ChunkRef, Extremes};
-use crate::srf::ipc::FileBuilder;
 use crate::srf::manifest::{self, Layout, Order, View};
 use crate::srf::plain::Shape;
 
@@ -15,7 +18,7 @@ const MAX_CHUNK: usize = 256 << 20;
 
 /// A chunk being gathered.
 struct OpenChunk {
-    file: FileBuilder,
+    file: ArrowFile,
     fixed: [u32; 2],
     first_row: u64,
     batches: Vec<BatchRef>,
@@ -66,8 +69,9 @@ impl Chunks {
                     fixed: encoded.fixed,
                     has_numbers: self.order != Order::None,
                 };
+                let empty = RecordBatch::new_empty(schema(self.layout, shape));
                 OpenChunk {
-                    file: FileBuilder::new(schema(self.layout, shape))?,
+                    file: ArrowFile::new(&empty, &IpcWriteOptions::default())?,
                     fixed: encoded.fixed,
                     first_row: self.rows,
                     batches: Vec::new(),
@@ -76,7 +80,7 @@ impl Chunks {
             }
         };
         let message = &encoded.message;
-        let offset = open.file.push(message);
+        let offset = open.file.push(&message.bytes, message.head);
         open.batches.push(BatchRef {
             offset,
             size: message.bytes.len() as u32,
