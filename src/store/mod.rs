@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 
 pub use self::{
     input::{Input, open_input},
-    meter::Meter,
+    meter::{Meter, Traffic},
     options::{Coalesce, Credentials, StoreOptions},
     read::{Lookup, RangeRequest},
     runtime::Pending,

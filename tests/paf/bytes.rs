@@ -57,7 +57,7 @@ fn check_queries(reads: u64, trips: u64) {
         assert!(stats.records > 0, "{region}");
         assert!(stats.blocks < stats.blocks_total, "{region}");
         assert!(server.dependent_round_trips() <= trips, "{region}: {:?}", server.log());
-        let limit = stats.bytes_used * 13 / 10 + OVERHEAD;
+        let limit = stats.traffic.bytes_used * 13 / 10 + OVERHEAD;
         assert!(server.bytes_sent() <= limit, "{region}: {} of {limit}", server.bytes_sent());
     }
 }
@@ -79,7 +79,7 @@ fn test_columns_fetch_less() {
     let reader = Reader::open(&store, At::Newest, &Places::default()).unwrap();
     let used = |fields| {
         let query = Query { fields, ..Query::default() };
-        reader.query(&query, |_| Ok(())).unwrap().bytes_used
+        reader.query(&query, |_| Ok(())).unwrap().traffic.bytes_used
     };
     let (all, some) = (used(Fields::ALL), used(Fields::PLACE | Fields::CIGAR));
     assert!(some * 5 < all, "{some} of {all}");

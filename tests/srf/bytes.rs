@@ -36,7 +36,7 @@ fn test_cold_queries_take_three_trips_and_few_bytes() {
             (first..first + 1000).map(|n| format!("run:1:{}:{n}", n % 7)).collect();
         assert_eq!(names, expected);
         assert!(server.dependent_round_trips() <= 3, "{:?}", server.log());
-        assert!(stats.round_trips <= 3, "{stats:?}");
+        assert!(stats.traffic.round_trips <= 3, "{stats:?}");
         assert!(server.bytes_sent() < 3 << 19, "{} bytes", server.bytes_sent());
     }
     server.clear_log();

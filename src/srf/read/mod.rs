@@ -18,7 +18,7 @@ use super::manifest::{Details, Layout, Order};
 use super::quality::Quality;
 use crate::dataset::{At, Dataset, ObjectRef};
 use crate::error::{Context, Error, Result};
-use crate::store::{Meter, Store};
+use crate::store::{Meter, Store, Traffic};
 use fetch::{Task, fetch};
 use plan::{Plan, plan};
 
@@ -44,16 +44,9 @@ pub struct QueryStats {
     pub chunks_total: u64,
     /// What the view that was asked is ordered by.
     pub order: Order,
-    /// Requests sent, from opening the dataset on.
-    pub requests: u64,
-    /// The longest chain of requests that waited for one another.
-    pub round_trips: u64,
-    /// Bytes received, from opening the dataset on.
-    pub bytes_fetched: u64,
-    /// Bytes of the batches, or of the columns of batches, that were decoded.
-    pub bytes_used: u64,
-    /// Bytes of all chunks of the dataset, or of the view that was asked.
-    pub bytes_total: u64,
+    /// What was moved for it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
 }
 
 /// A batch with the reads asked for.
@@ -172,8 +165,11 @@ impl Reader {
             chunks: chunks.len() as u64,
             chunks_total: view.chunk_count,
             order: self.plan.order,
-            bytes_used: wanted,
-            bytes_total: view.chunk_bytes,
+            traffic: Traffic {
+                bytes_used: wanted,
+                bytes_total: view.chunk_bytes,
+                ..Traffic::default()
+            },
             ..QueryStats::default()
         };
         let names: HashSet<&[u8]> = match &self.selection {
@@ -196,12 +192,7 @@ impl Reader {
             },
         )?;
         let meter = self.store.meter().since(&self.opened_at);
-        Ok(QueryStats {
-            requests: meter.requests,
-            round_trips: meter.round_trips,
-            bytes_fetched: meter.bytes,
-            ..stats
-        })
+        Ok(QueryStats { traffic: stats.traffic.metered(&meter), ..stats })
     }
 
     fn choose(&self, task: &Task, batch: Batch, names: &HashSet<&[u8]>) -> Found {
