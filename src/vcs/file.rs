@@ -50,6 +50,21 @@ impl PageCompression {
         }
     }
 
+    /// What goes by a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for a name that is not known.
+    pub fn of_name(name: &str) -> Result<Self> {
+        let level = name.strip_prefix("zstd:").and_then(|level| level.parse().ok());
+        match (name, level) {
+            ("snappy", _) => Ok(Self::Snappy),
+            (_, Some(level @ 1..=22)) => Ok(Self::Zstd(level)),
+            _ => Err(Error::unsupported(format!("the compression {name:?} is not known"))
+                .help("use a newer version of this program")),
+        }
+    }
+
     fn for_parquet(self) -> Result<Compression> {
         Ok(match self {
             Self::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level).map_err(|_| {
