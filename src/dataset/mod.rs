@@ -24,6 +24,7 @@
 //! It knows nothing of reads or variants: formats keep their facts in [`Manifest::fields`], in
 //! [`ChunkEntry::counts`] and in objects of their own.
 
+mod change;
 mod commit;
 mod copy;
 mod digest;
@@ -37,6 +38,7 @@ mod paths;
 mod verify;
 
 pub use self::{
+    change::Change,
     commit::{Draft, Transaction, TransactionId},
     copy::{Copied, copy, copy_all},
     digest::Checksum,
