@@ -35,12 +35,15 @@ mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod repair;
+mod share;
+mod transfer;
 mod verify;
 
 pub use self::{
     change::Change,
     commit::{Draft, Transaction, TransactionId},
-    copy::{Copied, copy, copy_all},
+    copy::{Copied, Outstanding, copy, copy_all, outstanding, outstanding_of_all},
     digest::Checksum,
     fields::Fields,
     gc::{Collected, GcOptions, gc},
@@ -51,5 +54,7 @@ pub use self::{
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
+    repair::{Repaired, repair},
+    share::share,
     verify::{ChunkCheck, Problem, Report, verify},
 };
