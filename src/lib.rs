@@ -33,6 +33,9 @@
 pub mod codec;
 pub mod dataset;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod genome;
 pub mod hail;
 pub mod hive;

@@ -13,6 +13,8 @@ pub mod block;
 pub mod chunk;
 pub mod depth;
 pub mod directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod index;
 pub mod manifest;
 pub mod order;
