@@ -29,6 +29,8 @@ mod commit;
 mod copy;
 mod digest;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod invariants;

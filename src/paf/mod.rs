@@ -14,6 +14,8 @@ pub mod block;
 pub mod chunk;
 pub mod depth;
 pub mod directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod index;
 pub mod manifest;
 mod merge;
