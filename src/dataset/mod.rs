@@ -24,6 +24,7 @@
 //! It knows nothing of reads or variants: formats keep their facts in [`Manifest::fields`], in
 //! [`ChunkEntry::counts`] and in objects of their own.
 
+mod audit;
 mod commit;
 mod copy;
 mod digest;
@@ -34,9 +35,12 @@ mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod tag;
+mod time;
 mod verify;
 
 pub use self::{
+    audit::audit,
     commit::{Draft, Transaction, TransactionId},
     copy::{Copied, copy, copy_all},
     digest::Checksum,
@@ -45,9 +49,10 @@ pub use self::{
     history::{Difference, LogEntry, diff, log, rollback},
     invariants::{Conflict, conflict},
     manifest::{
-        ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
+        ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, Tags, VersionRef,
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
+    tag::{tag, untag},
     verify::{ChunkCheck, Problem, Report, verify},
 };

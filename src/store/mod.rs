@@ -32,6 +32,7 @@ mod write;
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use object_store::{ObjectStore, memory::InMemory, path::Path};
@@ -109,10 +110,14 @@ impl Store {
 
     /// An empty store in memory, for tests and examples.
     pub fn in_memory() -> Self {
-        let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let backend = Backend { read: memory.clone(), write: Some(memory), is_lookalike: false };
-        let options = StoreOptions::default();
-        Self::assemble("memory:".into(), backend, String::new(), None, options, None)
+        Self::over(Arc::new(InMemory::new()), &StoreOptions::default())
+    }
+
+    /// A store over any client, such as one that counts, delays or breaks requests: for tests.
+    #[doc(hidden)]
+    pub fn over(client: Arc<dyn ObjectStore>, options: &StoreOptions) -> Self {
+        let backend = Backend { read: client.clone(), write: Some(client), is_lookalike: false };
+        Self::assemble("memory:".into(), backend, String::new(), None, options.clone(), None)
     }
 
     fn assemble(
@@ -150,6 +155,11 @@ impl Store {
     /// it is asked to create: servers that only speak like Amazon's.
     pub(crate) fn is_to_be_tried(&self) -> bool {
         self.0.backend.is_lookalike && !self.0.options.single_writer
+    }
+
+    /// The longest wait before a request whose outcome is open is sent for the second time.
+    pub(crate) fn first_wait(&self) -> Duration {
+        self.0.options.first_wait
     }
 
     /// What this store has been asked so far.

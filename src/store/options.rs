@@ -1,6 +1,6 @@
 //! What a caller can choose about a store.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// How to reach a store and how to read from it.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct StoreOptions {
     pub max_in_flight: usize,
     /// Nobody else writes: let a store do that cannot tell writers apart.
     pub single_writer: bool,
+    /// The longest wait before a commit is sent for the second time; it doubles with each further
+    /// try.
+    pub first_wait: Duration,
 }
 
 impl Default for StoreOptions {
@@ -40,6 +43,7 @@ impl Default for StoreOptions {
             coalesce: Coalesce::default(),
             max_in_flight: 32,
             single_writer: false,
+            first_wait: Duration::from_millis(200),
         }
     }
 }
