@@ -12,6 +12,8 @@ mod generated;
 mod inputs;
 mod order;
 mod roundtrip;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 
