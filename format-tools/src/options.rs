@@ -252,14 +252,14 @@ pub(crate) struct DatasetAt {
     #[arg(value_name = "DATASET")]
     pub(crate) dataset: String,
 
-    /// Version to read [default: the newest]
-    #[arg(long, value_name = "N")]
-    pub(crate) at: Option<u64>,
+    /// Version to read: its number, or a name that 'tag' gave it [default: the newest]
+    #[arg(long, value_name = "N|NAME")]
+    pub(crate) at: Option<At>,
 }
 
 impl DatasetAt {
     /// The version for the library.
     pub(crate) fn version(&self) -> At {
-        self.at.map_or(At::Newest, At::Version)
+        self.at.clone().unwrap_or_default()
     }
 }

@@ -252,8 +252,7 @@ mod tests {
     #[test]
     fn test_state_of_a_transfer_counts_objects_and_bytes() {
         let all = state(Some(1_000_000_000));
-        let snapshot =
-            Snapshot { items: 3, bytes_out: 0, total_items: Some(12), ..all.snapshot };
+        let snapshot = Snapshot { items: 3, bytes_out: 0, total_items: Some(12), ..all.snapshot };
         let transfer = State { unit: Unit::Objects, snapshot, ..all };
         assert_eq!(
             transfer.text("sent"),

@@ -44,7 +44,8 @@ pub(crate) fn round_trip(data: &[u8]) {
         let back = decode(coded.codec, &coded.bytes, bytes.len()).map_err(|e| e.to_string());
         assert_eq!(back, Ok(bytes));
     } else if kind / 3 % 6 == 4 {
-        let lengths: Vec<u32> = bytes.split(|&byte| byte == b'\n').map(|n| n.len() as u32).collect();
+        let lengths: Vec<u32> =
+            bytes.split(|&byte| byte == b'\n').map(|n| n.len() as u32).collect();
         let joined: Vec<u8> = bytes.iter().copied().filter(|&byte| byte != b'\n').collect();
         let coded = names::encode(&joined, &lengths, effort);
         let back = names::decode(&coded, lengths.len(), joined.len()).map_err(|e| e.to_string());
@@ -90,11 +91,13 @@ pub(crate) mod seeds {
                     let count = long.len() - total;
                     let mut rest = coded.as_slice();
                     assert_eq!(crate::codec::varint::take(&mut rest).unwrap(), count as u64);
-                    let head = [8, total as u8, (total >> 8) as u8, count as u8, (count >> 8) as u8];
+                    let head =
+                        [8, total as u8, (total >> 8) as u8, count as u8, (count >> 8) as u8];
                     all.push(("codec", [&head, rest].concat()));
                 }
                 let lengths = vec![10; 16];
-                let qualities: Vec<u8> = long.iter().map(|byte| byte % 40).cycle().take(160).collect();
+                let qualities: Vec<u8> =
+                    long.iter().map(|byte| byte % 40).cycle().take(160).collect();
                 let selectors: Vec<u8> = (0..16).map(|read| read & 1).collect();
                 let coded = quality::encode(&qualities, &lengths, &selectors, effort);
                 if coded.codec == Codec::Quality {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{TARGETS, run};
 use crate::codec::Effort;
-use crate::dataset::{InputInfo, TransactionId};
+use crate::dataset::{Change, InputInfo, TransactionId};
 use crate::pipeline::{Progress, SortOptions};
 use crate::records::alignments::{Source, SourceOptions, open};
 use crate::records::reads::{self, Framer};
@@ -47,7 +47,7 @@ fn datasets() -> [Store; 4] {
         sample: None,
         threads: 1,
         ordering: paf::order::Ordering { sort: false, options: SortOptions::default() },
-        overwrite: false,
+        change: Change::Create,
         verify: false,
         dry_run: false,
         created: created(),
@@ -80,7 +80,16 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     };
     texts(
         "region",
-        &["chr1", "chr1:1,000-2,000", "{HLA-A*01:01}:5-6", "chr1:1.5M-2M", "chr1:-7", "*", ".", "chr1:1:5k"],
+        &[
+            "chr1",
+            "chr1:1,000-2,000",
+            "{HLA-A*01:01}:5-6",
+            "chr1:1.5M-2M",
+            "chr1:-7",
+            "*",
+            ".",
+            "chr1:1:5k",
+        ],
     );
     texts("bed", &["track x\n#c\nchr1\t5\t9\tname\nchr1 7 8\r\n\nHLA-A*01:01\t0\t4294967295\n"]);
     texts(
@@ -108,7 +117,10 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     texts("fastq", &[FASTQ, ">a b\nACGT\nAC\n>c\nA\n", "@a\r\nAC\r\nGT\r\n+\r\nII\r\nII\r\n"]);
     texts("vcf", &[vcs::fuzzing::VCF]);
     for (encoded, of) in crate::hail::fuzzing::TYPES {
-        texts("hail_types", &[encoded, of, &format!("Table{{global:Struct{{}},key:[a],row:{of}}}")]);
+        texts(
+            "hail_types",
+            &[encoded, of, &format!("Table{{global:Struct{{}},key:[a],row:{of}}}")],
+        );
     }
     texts("hail_types", &["Struct{`a \\u00e9`:+Set[Call],b:+NDArray[+Float32,2],c:Locus(GRCh37)}"]);
     all.extend(crate::codec::fuzzing::seeds::all());

@@ -6,9 +6,7 @@ use std::sync::LazyLock;
 use super::alignments::filter::{Expression, FilterContext, Libraries};
 use super::alignments::sam::{LineParser, write_record};
 use super::alignments::validate::RecordChecks;
-use super::alignments::{
-    Header, Limit, Record, RecordBatch, SourceOptions, Validation, open,
-};
+use super::alignments::{Header, Limit, Record, RecordBatch, SourceOptions, Validation, open};
 use super::reads::Framer;
 use super::stream::{Compression, Stream};
 use super::variants::bcf as variants;

@@ -9,7 +9,7 @@ use std::{
 
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
-    aws::{AmazonS3ConfigKey, AmazonS3Builder, Checksum, S3ConditionalPut},
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
     http::HttpBuilder,

@@ -292,9 +292,10 @@ impl Inner {
         wanted: Vec<RangeRequest>,
     ) -> Result<Vec<Bytes>> {
         let plan = plan(&wanted, self.options.coalesce);
-        let fetches = plan.fetches.iter().map(|fetch| {
-            self.fetch_exactly(wave, &wanted[fetch.of].key, fetch.range.clone())
-        });
+        let fetches = plan
+            .fetches
+            .iter()
+            .map(|fetch| self.fetch_exactly(wave, &wanted[fetch.of].key, fetch.range.clone()));
         let fetched = try_join_all(fetches).await?;
         let answers = cut(&plan, &fetched);
         if self.cache.is_some() {

@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, fmt, io::Read, sync::Arc, time::Duration};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::{
-    CopyOptions, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as Answer,
-    ClientOptions,
+    ClientOptions, CopyOptions, GetOptions, GetRange, GetResult, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result as Answer,
     client::{HttpClient, HttpConnector, ReqwestConnector},
     http::HttpBuilder,
     path::Path,
@@ -134,12 +134,7 @@ impl Store {
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) for a store that has nothing to sign with, or a
     /// time that is longer than such signatures last.
-    pub fn share(
-        &self,
-        keys: &[(String, String)],
-        lasts: Duration,
-        until: &str,
-    ) -> Result<Share> {
+    pub fn share(&self, keys: &[(String, String)], lasts: Duration, until: &str) -> Result<Share> {
         let Some(signer) = self.0.backend.signer.clone() else {
             return Err(Error::usage("only what is in a bucket can be shared, with credentials")
                 .help("push the dataset to a bucket first")

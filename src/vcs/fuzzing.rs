@@ -165,7 +165,8 @@ pub(crate) fn parquet(data: &[u8]) {
     let roots: Vec<usize> = (0..8).collect();
     for group in 0..2 {
         let parts = footer.ranges(group, &roots).into_iter().filter_map(|(_, range)| {
-            let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+            let (start, end) =
+                (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
             (start <= end && end <= bytes.len()).then(|| (range, bytes.slice(start..end)))
         });
         let _ = footer.read(group, &roots, parts.collect());
@@ -177,8 +178,8 @@ pub(crate) mod seeds {
     use super::*;
     use crate::codec::cursor::Cursor as Bytes;
     use crate::codec::{self, Codec};
-    use crate::vcs::PageCompression;
-    use crate::vcs::file::{FileBuilder, Kind};
+    use crate::columnar::{PageCompression, ParquetFile};
+    use crate::vcs::file::{finish, kind_of};
     use crate::vcs::index::{FileLayout, Layout};
 
     fn raw(coded: &[u8]) -> Vec<u8> {
@@ -195,10 +196,10 @@ pub(crate) mod seeds {
         let sites = &group.residuals[0];
         let length = (sites.len() as u16).to_le_bytes();
         all.push(("vcs_residual", [&length[..], sites, &group.residuals[1]].concat()));
-        let kind = Kind::new(schema.site_columns(), PageCompression::default()).unwrap();
-        let mut file = FileBuilder::new(&kind).unwrap();
+        let kind = kind_of(schema.site_columns(), PageCompression::Zstd(9)).unwrap();
+        let mut file = ParquetFile::new(&kind).unwrap();
         file.push(kind.encode(&group.sites).unwrap()).unwrap();
-        let file = file.finish().unwrap();
+        let file = finish(file).unwrap();
         let footer = &file.bytes[file.footer.clone()];
         let length = (footer.len() as u16).to_le_bytes();
         all.push(("vcs_parquet", [&length[..], footer, &file.bytes].concat()));

@@ -58,8 +58,7 @@ fn test_copy_of_one_version_that_dies_at_any_request_is_finished_by_the_next() {
             assert_eq!(seen.chunks().unwrap(), source.chunks().unwrap());
         } else {
             assert!(outcome.is_err());
-            let copied =
-                dataset::copy(&source, &target, false, crate::NOW, id(), 1, None).unwrap();
+            let copied = dataset::copy(&source, &target, false, crate::NOW, id(), 1, None).unwrap();
             assert_eq!(copied.dataset.chunks().unwrap(), source.chunks().unwrap());
         }
         if outcome.is_ok() {
@@ -162,7 +161,8 @@ fn test_push_copies_lists_of_condemned_names_too() {
     commit(&source, Operation::Create, &[1; 600]);
     commit(&source, Operation::Overwrite, &[2]);
     let options = dataset::GcOptions {
-        keep: 1,
+        keep: Some(1),
+        older_than: None,
         grace: std::time::Duration::ZERO,
         now: std::time::SystemTime::now() + std::time::Duration::from_secs(60),
         created: crate::NOW.into(),

@@ -86,8 +86,7 @@ fn test_share_holds_no_credentials_and_says_no_urls() {
     let server = s3::Server::start().unwrap();
     let target = s3_store(&server, "x.test");
     dataset::copy_all(&small(), &target, 2, None).unwrap();
-    let share =
-        dataset::share(&newest(&target), Duration::from_secs(60), UNTIL).unwrap();
+    let share = dataset::share(&newest(&target), Duration::from_secs(60), UNTIL).unwrap();
     let text = zstd_text(&share.to_bytes().unwrap());
     assert!(text.contains("X-Amz-Signature") && !text.contains(s3::SECRET_KEY), "{text}");
     assert!(!format!("{share:?}").contains("X-Amz"));
