@@ -31,8 +31,12 @@
 //! Calls block; an asynchronous program gives them a thread of their own.
 
 pub mod codec;
+mod columnar;
 pub mod dataset;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod genome;
 pub mod hail;
 pub mod hive;

@@ -378,7 +378,7 @@ fn test_rollback_repeats_old_content_as_a_new_version() {
     on_every_store(|store| {
         let one = commit(store, Operation::Create, 1).unwrap();
         commit(store, Operation::Overwrite, 2).unwrap();
-        let third = dataset::rollback(store, 1, NOW, id()).unwrap();
+        let third = dataset::rollback(store, &At::Version(1), NOW, id()).unwrap();
         let manifest = third.manifest();
         assert_eq!((manifest.dataset_version, manifest.operation), (3, Operation::Rollback));
         assert_eq!(manifest.source.unwrap().digest, one.manifest().digest);
@@ -386,19 +386,20 @@ fn test_rollback_repeats_old_content_as_a_new_version() {
         assert_eq!(manifest.fields, one.manifest().fields);
         assert_eq!(reads(&Dataset::open(store, At::Newest).unwrap()), 1);
         for (version, kind) in [(3, ErrorKind::Usage), (9, ErrorKind::NotFound)] {
-            let error = dataset::rollback(store, version, NOW, id()).unwrap_err();
+            let error = dataset::rollback(store, &At::Version(version), NOW, id()).unwrap_err();
             assert_eq!(error.kind(), kind, "{error}");
         }
         let second = Dataset::open(store, At::Version(2)).unwrap();
         store.delete(&[second.chunks().unwrap()[0].path.clone()]).unwrap();
-        let error = dataset::rollback(store, 2, NOW, id()).unwrap_err();
+        let error = dataset::rollback(store, &At::Version(2), NOW, id()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     });
 }
 
 fn gc_options(keep: u64, grace: u64) -> GcOptions {
     GcOptions {
-        keep,
+        keep: Some(keep),
+        older_than: None,
         grace: Duration::from_secs(grace),
         now: SystemTime::now() + Duration::from_secs(10),
         created: NOW.into(),
@@ -436,8 +437,11 @@ fn test_gc_gives_up_old_versions_and_orphans_only() {
         }
         let error = Dataset::open(store, At::Version(2)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-        assert_eq!(dataset::rollback(store, 1, NOW, id()).unwrap_err().kind(), ErrorKind::NotFound);
-        assert_eq!(reads(&dataset::rollback(store, 3, NOW, id()).unwrap()), 3);
+        assert_eq!(
+            dataset::rollback(store, &At::Version(1), NOW, id()).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        assert_eq!(reads(&dataset::rollback(store, &At::Version(3), NOW, id()).unwrap()), 3);
         assert_eq!(dataset::log(store).unwrap().iter().filter(|entry| entry.kept).count(), 4);
 
         let done = dataset::gc(store, &gc_options(9, 0)).unwrap();
@@ -641,7 +645,7 @@ fn test_manifests_conform_to_the_published_schema() {
     commit(&store, Operation::Append, 3).unwrap();
     commit(&store, Operation::Overwrite, 4).unwrap();
     commit(&store, Operation::Overwrite, 5).unwrap();
-    dataset::rollback(&store, 3, NOW, id()).unwrap();
+    dataset::rollback(&store, &At::Version(3), NOW, id()).unwrap();
     dataset::gc(&store, &gc_options(1, 0)).unwrap();
     let target = Store::in_memory();
 

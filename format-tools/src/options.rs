@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use genomic_objects::dataset::At;
 use genomic_objects::error::{Error, Result};
-use genomic_objects::pipeline::Progress;
+use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::{StoreOptions, open_input};
 
 use crate::output::{self, Output};
@@ -111,6 +111,27 @@ impl Threads {
         self.threads
             .or_else(|| std::thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)
+    }
+}
+
+/// Room for putting records in order.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Resources")]
+pub(crate) struct Sorting {
+    /// Memory for putting records in order
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+}
+
+impl Sorting {
+    /// The same for the library.
+    pub(crate) fn options(&self, threads: usize) -> SortOptions {
+        let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
+        SortOptions { memory, temp_dir: self.temp_dir.clone(), threads }
     }
 }
 
@@ -231,14 +252,14 @@ pub(crate) struct DatasetAt {
     #[arg(value_name = "DATASET")]
     pub(crate) dataset: String,
 
-    /// Version to read [default: the newest]
-    #[arg(long, value_name = "N")]
-    pub(crate) at: Option<u64>,
+    /// Version to read: its number, or a name that 'tag' gave it [default: the newest]
+    #[arg(long, value_name = "N|NAME")]
+    pub(crate) at: Option<At>,
 }
 
 impl DatasetAt {
     /// The version for the library.
     pub(crate) fn version(&self) -> At {
-        self.at.map_or(At::Newest, At::Version)
+        self.at.clone().unwrap_or_default()
     }
 }

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use genomic_objects::error::{Error, ErrorKind};
+use genomic_objects::store::Traffic;
 use serde_json::{Value, json};
 
-use crate::output;
+use crate::{output, units};
 
 /// Failed.
 pub(crate) const FAILED: u8 = 1;
@@ -35,6 +36,20 @@ pub(crate) fn outcome(result: Result<(), Error>, as_json: bool) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// What a query moved, as a sentence.
+pub(crate) fn traffic(traffic: &Traffic) -> String {
+    format!(
+        "fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
+         {} of it were used",
+        units::bytes(traffic.bytes_fetched),
+        units::percent(traffic.bytes_fetched, traffic.bytes_total),
+        units::bytes(traffic.bytes_total),
+        traffic.requests,
+        traffic.round_trips,
+        units::bytes(traffic.bytes_used),
+    )
 }
 
 /// Prints what the argument parser has to say: help and version, or an error.

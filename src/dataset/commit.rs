@@ -15,13 +15,13 @@ use sha2::{Digest, Sha256};
 use super::{
     digest::{Checksum, parse_hex},
     fields::Fields,
-    gc::{CONDEMNED_KIND, condemned},
+    gc::condemned,
     invariants::{self, Conflict, conflict},
     manifest::{
-        ChunkEntry, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
+        ChunkEntry, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, Tags, VersionRef,
         segment_bytes,
     },
-    open::{Dataset, climb, find_version},
+    open::{Dataset, climb, find_version, live_paths, missing},
     paths::{METADATA, SEGMENTS, manifest_path, token_path},
 };
 use crate::{
@@ -55,13 +55,25 @@ impl TransactionId {
         self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A wait before try `attempt`, up to 100 ms · 2^attempt, so that rivals do not keep step.
-    fn wait(self, attempt: u32) -> Duration {
+    /// The id for try `attempt` of the same work, which must not use the names of another try again.
+    pub(super) fn of_try(self, attempt: u32) -> Self {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.dice(attempt)[..16]);
+        Self(id)
+    }
+
+    /// A wait before try `attempt`, up to `first` · 2^(attempt − 1), so that rivals do not keep step.
+    fn wait(self, attempt: u32, first: Duration) -> Duration {
+        let [dice, ..] = self.dice(attempt);
+        first * (1 << attempt.clamp(1, 7) >> 1) * (u32::from(dice) + 1) / 256
+    }
+
+    /// Bytes that differ between transactions and tries.
+    fn dice(self, attempt: u32) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(self.0);
         hasher.update(attempt.to_le_bytes());
-        let dice = u64::from(hasher.finalize()[0]);
-        Duration::from_millis(((100 << attempt.min(6)) * (dice + 1)) / 256)
+        hasher.finalize().into()
     }
 }
 
@@ -114,6 +126,9 @@ pub struct Draft {
     /// What the transaction does; a create over a base is recorded as an overwrite.
     pub operation: Operation,
 }
+
+/// Sets what the draft of a version does not say, given the version before.
+pub(super) type Amend<'a> = &'a dyn Fn(&mut Manifest, Option<&Manifest>) -> Result<()>;
 
 /// A change to a dataset, from naming its first object to its commit.
 ///
@@ -238,17 +253,13 @@ impl Transaction {
     /// the commit took place. After any other error nothing was committed, and the objects of this
     /// transaction have been removed again as far as possible.
     pub fn commit(self, draft: Draft) -> Result<Dataset> {
-        self.commit_with(draft, &|_| {})
+        self.commit_with(draft, &|_, _| Ok(()))
     }
 
-    /// As [`Self::commit`], for versions that repeat another and for collections: `change` sets
-    /// what a draft does not.
-    pub(super) fn commit_with(
-        self,
-        draft: Draft,
-        change: &dyn Fn(&mut Manifest),
-    ) -> Result<Dataset> {
-        match self.try_commit(draft, change) {
+    /// As [`Self::commit`], for versions that repeat another, and for what changes other versions:
+    /// `amend` sets what a draft does not. It is called for each try, with the version before.
+    pub(super) fn commit_with(self, draft: Draft, amend: Amend<'_>) -> Result<Dataset> {
+        match self.try_commit(draft, amend) {
             Err(error) if error.kind() != ErrorKind::OutcomeUnknown => {
                 self.abandon();
                 Err(error)
@@ -257,15 +268,21 @@ impl Transaction {
         }
     }
 
-    fn try_commit(&self, draft: Draft, change: &dyn Fn(&mut Manifest)) -> Result<Dataset> {
+    fn try_commit(&self, draft: Draft, amend: Amend<'_>) -> Result<Dataset> {
         let mut next = self.first_manifest(draft)?;
-        change(&mut next);
         let mut parent = self.base.as_ref().map(|base| base.manifest().clone());
         for _ in 0..REBASES {
             next.dataset_version = parent.as_ref().map_or(1, |p| p.dataset_version + 1);
             next.parent = parent.as_ref().map(Manifest::own_ref);
             if let Some(parent) = &parent {
-                next.oldest_version = next.oldest_version.max(parent.oldest_version);
+                next.oldest_version = parent.oldest_version;
+                next.tags.clone_from(&parent.tags);
+            }
+            amend(&mut next, parent.as_ref())?;
+            if next.operation == Operation::Purge {
+                // What it gave up, no name may keep.
+                let oldest = next.oldest_version;
+                next.tags.retain(|_, version| *version >= oldest);
             }
             let bytes = next.seal().at(|| self.store.name(""))?;
             invariants::check(parent.as_ref(), &next)?;
@@ -301,6 +318,7 @@ impl Transaction {
             operation,
             source: None,
             oldest_version: 1,
+            tags: Tags::new(),
             required_features: draft.required_features,
             inputs: draft.inputs,
             objects: draft.objects,
@@ -359,15 +377,15 @@ impl Transaction {
         let mut doubt: Option<Error> = None;
         for attempt in 0..TRIES {
             if attempt > 0 {
-                thread::sleep(self.id.wait(attempt));
+                thread::sleep(self.id.wait(attempt, self.store.first_wait()));
             }
+            // Certain not to have been written by this request; an earlier one may have been.
+            let mut refused = None;
             match self.store.create(&key, bytes.clone()) {
                 Ok(Creation::Created) => return Ok(Sent::Committed),
                 Ok(Creation::Existed) => {}
                 Ok(Creation::Unknown(error)) => doubt = Some(error),
-                // Certain not to have been written, but an earlier try may have been.
-                Err(error) if doubt.is_none() => return Err(error),
-                Err(error) => doubt = Some(error),
+                Err(error) => refused = Some(error),
             }
             match self.store.start_lookup(&key).wait() {
                 Ok(Lookup::Found(found)) => {
@@ -387,12 +405,28 @@ impl Transaction {
                     });
                 }
                 // It may still arrive: the same bytes are sent again to the same place.
-                Ok(Lookup::Missing) => {}
-                Ok(Lookup::Denied(error)) | Err(error) => doubt = Some(error),
+                Ok(Lookup::Missing) => match refused {
+                    Some(error) if doubt.is_none() => return Err(error),
+                    Some(error) => doubt = Some(error),
+                    None if doubt.is_none() => {
+                        doubt =
+                            Some(Error::store("the store says that there is one, but has none"));
+                    }
+                    None => {}
+                },
+                Ok(Lookup::Denied(error)) | Err(error) => match refused {
+                    Some(error) if doubt.is_none() => return Err(error),
+                    _ => doubt = Some(error),
+                },
             }
         }
         let unknown = Error::outcome_unknown("it is not known whether the commit took place")
-            .help("look at 'log' before running the command again")
+            .help(format!(
+                "'format-tools log {}' tells: it did if transaction {} is listed; what was \
+                 uploaded is kept",
+                self.store.name(""),
+                self.id
+            ))
             .at(place());
         Err(match doubt {
             Some(cause) => unknown.caused_by(cause),
@@ -403,7 +437,6 @@ impl Transaction {
     /// The newest version to commit after, now that `winner` took the place of `mine`.
     fn rebase(&self, mine: &Manifest, winner: Manifest) -> Result<Manifest> {
         let newest = climb(&self.store, winner.clone())?;
-        let own: HashSet<&str> = mine.paths().collect();
         let mut theirs = winner;
         loop {
             if theirs.transaction == self.id {
@@ -415,7 +448,7 @@ impl Transaction {
                     Some(_) => self.lost_to(&theirs),
                 });
             }
-            if condemned(&self.store, &theirs)?.iter().any(|path| own.contains(path.as_str())) {
+            if self.has_lost_objects(mine, &theirs)? {
                 return Err(self.lost_to(&theirs));
             }
             if theirs.dataset_version == newest.dataset_version {
@@ -423,8 +456,19 @@ impl Transaction {
             }
             let version = theirs.dataset_version + 1;
             theirs = find_version(&self.store, version)?
-                .ok_or_else(|| super::open::missing(&self.store, &manifest_path(version)))?;
+                .ok_or_else(|| missing(&self.store, &manifest_path(version)))?;
         }
+    }
+
+    /// Whether `theirs` condemned an object that `mine` refers to.
+    fn has_lost_objects(&self, mine: &Manifest, theirs: &Manifest) -> Result<bool> {
+        let gone: HashSet<String> = condemned(&self.store, theirs)?.into_iter().collect();
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        // The lists of chunks first: if they are gone, they cannot be read.
+        Ok(mine.paths().any(|path| gone.contains(path))
+            || live_paths(&self.store, mine)?.iter().any(|path| gone.contains(path)))
     }
 
     fn lost_to(&self, theirs: &Manifest) -> Error {
@@ -467,7 +511,6 @@ impl Dataset {
     /// A draft that repeats the content of this version.
     pub(super) fn redraft(&self, operation: Operation, created: &str) -> Draft {
         let manifest = self.manifest();
-        let is_content = |object: &&ObjectRef| object.kind != CONDEMNED_KIND;
         Draft {
             format: manifest.format.clone(),
             version: manifest.version.clone(),
@@ -475,7 +518,7 @@ impl Dataset {
             created: created.to_owned(),
             required_features: manifest.required_features.clone(),
             inputs: manifest.inputs.clone(),
-            objects: manifest.objects.iter().filter(is_content).cloned().collect(),
+            objects: manifest.content_objects().cloned().collect(),
             chunks: Vec::new(),
             keep_chunks: false,
             operation,

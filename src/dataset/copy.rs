@@ -72,12 +72,11 @@ pub fn copy(
     };
     let sent = send(source.store(), target, &objects, threads, progress)?;
 
-    let old = source.manifest();
     let draft = source.redraft(operation, created);
-    let dataset = transaction.commit_with(draft, &|next| {
-        next.chunk_segments.clone_from(&old.chunk_segments);
-        next.chunks.clone_from(&old.chunks);
+    let dataset = transaction.commit_with(draft, &|next, _| {
+        next.repeat(source.manifest());
         next.source = Some(source.own_ref());
+        Ok(())
     })?;
     Ok(Copied { dataset, objects: sent.objects, bytes: sent.bytes, skipped: sent.skipped })
 }
@@ -155,7 +154,7 @@ fn history_of(source: &Store, target: &Store) -> Result<(Manifest, Objects, u64)
         None => 0,
     };
     let mut objects = Objects::new();
-    for version in newest.oldest_version..=newest.dataset_version {
+    for version in newest.kept_versions() {
         let manifest = find_version(source, version)?
             .ok_or_else(|| missing(source, &manifest_path(version)))?;
         objects.extend(objects_of(&Dataset::new(source, manifest), true)?);

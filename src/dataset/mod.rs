@@ -24,10 +24,14 @@
 //! It knows nothing of reads or variants: formats keep their facts in [`Manifest::fields`], in
 //! [`ChunkEntry::counts`] and in objects of their own.
 
+mod audit;
+mod change;
 mod commit;
 mod copy;
 mod digest;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod invariants;
@@ -36,10 +40,14 @@ mod open;
 mod paths;
 mod repair;
 mod share;
+mod tag;
+mod time;
 mod transfer;
 mod verify;
 
 pub use self::{
+    audit::audit,
+    change::Change,
     commit::{Draft, Transaction, TransactionId},
     copy::{Copied, Outstanding, copy, copy_all, outstanding, outstanding_of_all},
     digest::Checksum,
@@ -48,11 +56,12 @@ pub use self::{
     history::{Difference, LogEntry, diff, log, rollback},
     invariants::{Conflict, conflict},
     manifest::{
-        ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
+        ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, Tags, VersionRef,
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
     repair::{Repaired, repair},
     share::share,
+    tag::{tag, untag},
     verify::{ChunkCheck, Problem, Report, verify},
 };

@@ -1,6 +1,7 @@
 //! Opening a dataset, and reading what it consists of.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::{Arc, OnceLock},
 };
@@ -11,6 +12,7 @@ use super::{
     digest::Checksum,
     manifest::{ChunkEntry, Manifest, ObjectRef, SegmentRef, parse_segment},
     paths::{METADATA, manifest_path},
+    tag::check_tag,
 };
 use crate::{
     error::{Context, Error, ErrorKind, Result},
@@ -18,13 +20,15 @@ use crate::{
 };
 
 /// Which version of a dataset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum At {
     /// The newest.
     #[default]
     Newest,
     /// The one of this number, counted from 1.
     Version(u64),
+    /// The one that has this name in the newest version.
+    Tag(String),
 }
 
 impl FromStr for At {
@@ -32,11 +36,23 @@ impl FromStr for At {
 
     fn from_str(text: &str) -> Result<Self> {
         let version = text.strip_prefix('v').unwrap_or(text).parse().ok().filter(|&v| v > 0);
-        version.map(Self::Version).ok_or_else(|| {
-            Error::usage(format!("'{}' is not a version", text.escape_debug()))
-                .expected("a number from 1")
-                .help("'log' lists the versions of a dataset")
-        })
+        match version {
+            Some(version) => Ok(Self::Version(version)),
+            None if check_tag(text).is_ok() => Ok(Self::Tag(text.to_owned())),
+            None => Err(Error::usage(format!("'{}' is not a version", text.escape_debug()))
+                .expected("a number from 1, or the name of a version")
+                .help("'log' lists the versions of a dataset")),
+        }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest => f.write_str("the newest version"),
+            Self::Version(version) => write!(f, "version {version}"),
+            Self::Tag(name) => write!(f, "version '{name}'"),
+        }
     }
 }
 
@@ -62,8 +78,8 @@ pub struct LiveObject {
 impl Dataset {
     /// Opens a version, knowing for certain which is the newest.
     ///
-    /// That takes two round trips: `_metadata.json`, then a look for the version after it. Use
-    /// [`Self::open_and`] to spend the second one on something useful.
+    /// That takes two round trips: `_metadata.json`, then a look for the version after it; a tagged
+    /// version takes one more. Use [`Self::open_and`] to spend the second one on something useful.
     ///
     /// # Errors
     ///
@@ -81,8 +97,12 @@ impl Dataset {
         at: At,
         work: impl Fn(&Self) -> Result<T>,
     ) -> Result<(Self, T)> {
-        let dataset = match at {
-            At::Version(version) => Self::open_version(store, version)?,
+        let dataset = match &at {
+            At::Version(version) => Self::open_version(store, *version)?,
+            At::Tag(_) => {
+                let newest = Self::open(store, At::Newest)?;
+                newest.at(newest.resolve(&at)?)?
+            }
             At::Newest => {
                 let (found, probe) = find_hint(store)?.ok_or_else(|| none_at(store))?;
                 let dataset = Self::new(store, found.clone());
@@ -127,14 +147,53 @@ impl Dataset {
                 .help("'log' lists the versions of a dataset")
                 .at(store.name("")));
         };
-        if let Some(newest) = newest.filter(|newest| newest.oldest_version > version) {
-            return Err(Error::not_found(format!(
-                "version {version} was given up: its objects are no longer kept"
-            ))
-            .found(format!("versions from {}", newest.oldest_version))
-            .at(store.name("")));
+        // Versions that were given up do not come back, so even an old hint is right here.
+        let is_after = |newest: &Manifest| newest.dataset_version > version;
+        if let Some(newest) = newest.filter(|newest| is_after(newest) && !newest.keeps(version)) {
+            return Err(given_up(store, &newest, version));
         }
         Ok(Self::new(store, manifest))
+    }
+
+    /// The number of a version that this one, the newest, keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) when there is no such version, or it was given up.
+    pub(super) fn resolve(&self, at: &At) -> Result<u64> {
+        let newest = self.manifest();
+        let not_found = |what: String| {
+            let error = Error::not_found(what).help("'log' lists the versions of a dataset");
+            error.at(self.store.name(""))
+        };
+        match at {
+            At::Newest => Ok(newest.dataset_version),
+            At::Version(version) if newest.keeps(*version) => Ok(*version),
+            At::Version(version) if *version > newest.dataset_version || *version == 0 => {
+                Err(not_found(format!("the dataset has no version {version}"))
+                    .found(format!("versions up to {}", newest.dataset_version)))
+            }
+            At::Version(version) => Err(given_up(&self.store, newest, *version)),
+            At::Tag(name) => newest.tags.get(name).copied().ok_or_else(|| {
+                let names: Vec<&str> = newest.tags.keys().map(String::as_str).collect();
+                let shown = name.escape_debug();
+                let error = not_found(format!("no version of the dataset has the name '{shown}'"));
+                match names.is_empty() {
+                    true => error,
+                    false => error.found(names.join(", ")),
+                }
+            }),
+        }
+    }
+
+    /// Version `version`, which this one, the newest, keeps.
+    pub(super) fn at(&self, version: u64) -> Result<Self> {
+        if version == self.manifest.dataset_version {
+            return Ok(self.clone());
+        }
+        let manifest = find_version(&self.store, version)?
+            .ok_or_else(|| missing(&self.store, &manifest_path(version)))?;
+        Ok(Self::new(&self.store, manifest))
     }
 
     /// The store that holds the dataset.
@@ -245,6 +304,13 @@ pub(super) fn missing(store: &Store, path: &str) -> Error {
     Error::corrupt("an object of the dataset is missing")
         .help("restore it from a copy of the dataset")
         .at(store.name(path))
+}
+
+fn given_up(store: &Store, newest: &Manifest, version: u64) -> Error {
+    Error::not_found(format!("version {version} was given up: its objects are no longer kept"))
+        .found(format!("versions from {}, and those with a name", newest.oldest_version))
+        .help("'log' lists the versions of a dataset")
+        .at(store.name(""))
 }
 
 fn none_at(store: &Store) -> Error {

@@ -43,7 +43,7 @@ pub fn repair(
     let mut restored: BTreeSet<String> = restore_manifests(store, from)?.into_iter().collect();
     let mut unrestored;
     loop {
-        let dataset = Dataset::open(store, at)?;
+        let dataset = Dataset::open(store, at.clone())?;
         let mut report = verify(&dataset)?;
         unrestored = Vec::new();
         let mut has_more = false;

@@ -238,7 +238,7 @@ mod tests {
     fn test_part_size_keeps_to_what_stores_allow() {
         assert_eq!(part_size(WHOLE + 1), PART);
         assert_eq!(part_size(MAX_PARTS * PART), PART);
-        let huge: u64 = 5 << 40;
+        let huge = 5_u64 << 40;
         assert!(huge.div_ceil(part_size(huge)) <= MAX_PARTS);
     }
 }

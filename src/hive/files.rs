@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::{FileEntry, folder_of};
 use super::order;
-use super::parquet::{FileBuilder, Kind};
 use super::source::Task;
+use crate::columnar::{Kind, ParquetFile};
 use crate::error::{Error, Result};
 use crate::store::{Pending, Store};
 
@@ -50,7 +50,7 @@ pub(super) struct Files<'a> {
     task: &'a Task,
     /// Bytes after which a file ends.
     most: u64,
-    open: Option<(FileBuilder, FileEntry)>,
+    open: Option<(ParquetFile, FileEntry)>,
     /// The length of the row group written last.
     group: u64,
     written: Written,
@@ -66,10 +66,10 @@ impl<'a> Files<'a> {
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let at = order::positions(batch)?;
         let (Some(&first), Some(&last)) = (at.first(), at.last()) else { return Ok(()) };
-        let group = self.kind.encode(batch)?;
+        let group = self.kind.encode(batch.columns())?;
         let (mut file, mut entry) = match self.open.take() {
             Some(open) => open,
-            None => (FileBuilder::new(self.kind)?, self.entry(first)),
+            None => (ParquetFile::new(self.kind)?, self.entry(first)),
         };
         let before = file.len() as u64;
         file.push(group)?;
@@ -98,7 +98,7 @@ impl<'a> Files<'a> {
 
     fn close(&mut self) -> Result<()> {
         let Some((file, mut entry)) = self.open.take() else { return Ok(()) };
-        let bytes = file.finish()?;
+        let (bytes, _) = file.finish()?;
         entry.bytes = bytes.len() as u64;
         entry.sha256 = hex(&Sha256::digest(&bytes));
         let under_way = &mut self.written.under_way;

@@ -26,11 +26,11 @@ mod target;
 mod vcs;
 mod write;
 
+pub use crate::columnar::PageCompression;
 pub use check::{Check, CheckOptions, ContigCheck, FileCheck, GroupCheck, check};
 pub use columns::Flatten;
 pub use hail::{HailOptions, HailSource};
 pub use manifest::{FileEntry, Manifest, Origin};
-pub use parquet::Compression;
 pub use source::{Sink, Source, Task};
 pub use target::Target;
 pub use vcs::{VcsOptions, VcsSource};

@@ -76,6 +76,8 @@ impl VcsSource {
     /// dataset does not have; what opening it reports.
     pub fn open(store: &Store, at: At, options: &VcsOptions) -> Result<Self> {
         let reader = Reader::open(store, at, &Places::default())?;
+        // Each task opens it again, and must find the same.
+        let at = At::Version(reader.dataset().manifest().dataset_version);
         let schema = reader.schema();
         let has_calls = !schema.samples.is_empty() && !schema.format.is_empty();
         if has_calls && schema.has_blocks() && !options.no_samples {
@@ -316,7 +318,7 @@ impl Source for VcsSource {
     fn read(&self, (): (), task: usize, _: usize, _: u64, sink: &mut Sink<'_>) -> Result<()> {
         let places = self.places.get(task).cloned().unwrap_or_default();
         let places = Places { targets: places, ..Places::default() };
-        let reader = Reader::open(&self.store, self.at, &places)?;
+        let reader = Reader::open(&self.store, self.at.clone(), &places)?;
         let mut enough = false;
         let outcome = reader.scan(
             &self.needs,

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::files::{Files, Written, check_order};
 use super::group::{GroupLimits, Grouper};
 use super::manifest::{ColumnEntry, FORMAT, FileEntry, Manifest, VERSION, folder_of};
-use super::parquet::{Compression, Kind};
+use super::parquet::kind_of;
 use super::resume::Notes;
 use super::source::{Source, Task};
 use super::target::Target;
+use crate::columnar::{Kind, PageCompression, ParquetFile};
 use crate::error::{Context, Error, Result};
 use crate::pipeline::{Progress, ordered_by_weight};
 use crate::store::Creation;
@@ -36,7 +37,7 @@ const PLACEHOLDER: &str = "_";
 #[derive(Clone, Debug)]
 pub struct ExportOptions {
     /// How pages are compressed.
-    pub compression: Compression,
+    pub compression: PageCompression,
     /// Most rows of a row group.
     pub row_group_rows: usize,
     /// Most bytes of a row group's values, before compression; by default 2 MiB, or more where
@@ -57,7 +58,7 @@ pub struct ExportOptions {
 impl Default for ExportOptions {
     fn default() -> Self {
         Self {
-            compression: Compression::default(),
+            compression: PageCompression::Zstd(3),
             row_group_rows: GROUP_ROWS,
             row_group_bytes: None,
             target_file_bytes: FILE_BYTES,
@@ -127,7 +128,7 @@ struct Job<'a, S: Source> {
 
 impl<'a, S: Source> Job<'a, S> {
     fn new(source: &'a S, target: &'a Target, options: &'a ExportOptions) -> Result<Self> {
-        let kind = Kind::new(source.schema(), options.compression)?;
+        let kind = kind_of(source.schema(), options.compression)?;
         let default = GROUP_BYTES.max(GROUP_BYTES_PER_COLUMN * kind.leaves()? as u64);
         let bytes = options.row_group_bytes.unwrap_or(default).clamp(1, 1 << 30);
         let limits = GroupLimits { rows: options.row_group_rows.max(1), bytes };
@@ -226,8 +227,8 @@ fn sample<S: Source>(job: &Job<'_, S>) -> Result<(u64, u64)> {
     let (mut rows, mut bytes) = (0, 0);
     let ahead = job.source.ahead(largest)?;
     job.source.read(ahead, largest, job.limits.rows, job.limits.bytes, &mut |batch, _| {
-        let mut file = super::parquet::FileBuilder::new(&job.kind)?;
-        file.push(job.kind.encode(&batch)?)?;
+        let mut file = ParquetFile::new(&job.kind)?;
+        file.push(job.kind.encode(batch.columns())?)?;
         rows += batch.num_rows() as u64;
         bytes += file.len() as u64;
         Ok(false)
@@ -366,7 +367,8 @@ fn placeholder<S: Source>(job: &Job<'_, S>, files: &[FileEntry]) -> Result<Optio
         return Ok(None);
     }
     let path = format!("contig={PLACEHOLDER}/part-00000-000.parquet");
-    job.target.files().put(&path, Bytes::from(job.kind.empty()?))?;
+    let (empty, _) = ParquetFile::new(&job.kind)?.finish()?;
+    job.target.files().put(&path, Bytes::from(empty))?;
     Ok(Some(path))
 }
 

@@ -20,7 +20,7 @@ use crate::genome::{ContigId, Contigs, Interval, Region, Target, bed};
 use crate::pipeline::SortOptions;
 use crate::records::alignments::record::flags::PAIRED;
 use crate::records::alignments::{Fields, Header, Record, RecordBatch, Validation};
-use crate::store::{Meter, Pending, RangeRequest, Store};
+use crate::store::{Meter, Pending, RangeRequest, Store, Traffic};
 
 /// What to read, by place: regions as text, lines of a BED file, or all.
 #[derive(Clone, Debug, Default)]
@@ -86,16 +86,9 @@ pub struct QueryStats {
     pub blocks: u64,
     /// Blocks of the dataset.
     pub blocks_total: u64,
-    /// Requests sent, from opening the dataset on.
-    pub requests: u64,
-    /// The longest chain of requests that waited for one another.
-    pub round_trips: u64,
-    /// Bytes received, from opening the dataset on.
-    pub bytes_fetched: u64,
-    /// Bytes of the streams that were decoded.
-    pub bytes_used: u64,
-    /// Bytes of all chunks of the dataset.
-    pub bytes_total: u64,
+    /// What was moved for it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
 }
 
 /// A dataset opened for reading some places.
@@ -259,8 +252,9 @@ impl Reader {
             if is_asked_for { keep(record) } else { Ok(false) }
         };
         let second = self.scan(query, &fields, &tasks, &widened, &wanted, sink)?;
-        let bytes_used = first.bytes_used + second.bytes_used;
-        Ok(self.metered(QueryStats { bytes_used, ..second }))
+        let mut stats = self.metered(second);
+        stats.traffic.bytes_used += first.traffic.bytes_used;
+        Ok(stats)
     }
 
     fn scan(
@@ -281,8 +275,11 @@ impl Reader {
             chunks_total: index.chunks(),
             blocks: tasks.len() as u64,
             blocks_total: index.blocks(),
-            bytes_used: tasks.iter().map(|task| task.wanted_bytes(fields)).sum(),
-            bytes_total: self.plan.details.chunk_bytes(),
+            traffic: Traffic {
+                bytes_used: tasks.iter().map(|task| task.wanted_bytes(fields)).sum(),
+                bytes_total: self.plan.details.chunk_bytes(),
+                ..Traffic::default()
+            },
             ..QueryStats::default()
         };
         self.start_scan(fields, query.threads).run(
@@ -303,12 +300,7 @@ impl Reader {
 
     fn metered(&self, stats: QueryStats) -> QueryStats {
         let meter = self.store.meter().since(&self.opened_at);
-        QueryStats {
-            requests: meter.requests,
-            round_trips: meter.round_trips,
-            bytes_fetched: meter.bytes,
-            ..stats
-        }
+        QueryStats { traffic: stats.traffic.metered(&meter), ..stats }
     }
 
     /// Hands all records to `sink` in the order of the input, where that was another and is kept.

@@ -8,20 +8,14 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::convert::IpcSchemaEncoder;
 use arrow_ipc::reader::FileDecoder;
-use arrow_ipc::writer::{
-    DictionaryTracker, FileWriter, IpcDataGenerator, IpcWriteOptions, write_message,
-};
-use arrow_ipc::{Block, CompressionType, FooterBuilder, MetadataVersion};
+use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
+use arrow_ipc::{Block, CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use bytes::Bytes;
-use flatbuffers::FlatBufferBuilder;
 
+use crate::columnar::ArrowFile;
 use crate::error::{Error, Result};
-
-/// What Arrow files end in.
-const MAGIC: &[u8] = b"ARROW1";
 
 /// How hard zstd compresses buffers.
 const LEVEL: i32 = 3;
@@ -83,72 +77,7 @@ pub(super) fn decode(schema: &Arc<Schema>, bytes: &Bytes, head: u32) -> Result<R
         .ok_or_else(|| Error::corrupt("an Arrow batch is missing"))
 }
 
-/// A file being put together.
-pub(super) struct FileBuilder {
-    schema: Arc<Schema>,
-    bytes: Vec<u8>,
-    dictionaries: Vec<Block>,
-    batches: Vec<Block>,
-}
-
-impl FileBuilder {
-    /// Begins with the dictionaries of `empty`, a batch without rows.
-    pub(super) fn new(empty: &RecordBatch) -> Result<Self> {
-        let schema = empty.schema();
-        let options = options()?;
-        let writer = FileWriter::try_new(Vec::new(), &schema).map_err(failed)?;
-        let mut bytes = writer.get_ref().clone();
-        let generator = IpcDataGenerator::default();
-        let mut tracker = DictionaryTracker::new(true);
-        // Numbers the dictionaries as the writer of the head did.
-        generator.schema_to_bytes_with_dictionary_tracker(&schema, &mut tracker, &options);
-        let (encoded, _) = generator
-            .encode(empty, &mut tracker, &options, &mut Default::default())
-            .map_err(failed)?;
-        let mut dictionaries = Vec::new();
-        for message in encoded {
-            let offset = bytes.len();
-            let (head, body) = write_message(&mut bytes, message, &options).map_err(failed)?;
-            dictionaries.push(Block::new(offset as i64, head as i32, body as i64));
-        }
-        Ok(Self { schema, bytes, dictionaries, batches: Vec::new() })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Adds a batch, and says where it begins.
-    pub(super) fn push(&mut self, message: &Message) -> u64 {
-        let offset = self.bytes.len();
-        self.bytes.extend_from_slice(&message.bytes);
-        let body = message.bytes.len() - message.head as usize;
-        self.batches.push(Block::new(offset as i64, message.head as i32, body as i64));
-        offset as u64
-    }
-
-    /// The whole file.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        // The end of the stream of messages.
-        self.bytes.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
-        let mut builder = FlatBufferBuilder::new();
-        let dictionaries = builder.create_vector(&self.dictionaries);
-        let batches = builder.create_vector(&self.batches);
-        let mut tracker = DictionaryTracker::new(true);
-        let schema = IpcSchemaEncoder::new()
-            .with_dictionary_tracker(&mut tracker)
-            .schema_to_fb_offset(&mut builder, &self.schema);
-        let mut footer = FooterBuilder::new(&mut builder);
-        footer.add_version(MetadataVersion::V5);
-        footer.add_schema(schema);
-        footer.add_dictionaries(dictionaries);
-        footer.add_recordBatches(batches);
-        let root = footer.finish();
-        builder.finish(root, None);
-        let footer = builder.finished_data();
-        self.bytes.extend_from_slice(footer);
-        self.bytes.extend_from_slice(&(footer.len() as i32).to_le_bytes());
-        self.bytes.extend_from_slice(MAGIC);
-        self.bytes
-    }
+/// Begins a file with the dictionaries of `empty`, a batch without rows.
+pub(super) fn begin(empty: &RecordBatch) -> Result<ArrowFile> {
+    ArrowFile::new(empty, &options()?)
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::calls::{self, Call};
 use super::coverage::{self, Row};
-use super::file::{self, FileBuilder, Message};
+use super::file::{self, Message};
 use super::index::{BatchRef, Kind, Page, RegionRef, Regions, Table, UNPLACED};
 use super::ingest::{Entry, Grid, Spills};
 use super::manifest;
 use super::reference::Reference;
 use super::rows::{self, Builder, Place};
 use super::sites::{self, Costs, Site, Tally, Vote};
+use crate::columnar::ArrowFile;
 use crate::dataset::{ChunkEntry, Counts, Transaction};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Contigs};
@@ -295,7 +296,7 @@ fn encoded(
 
 /// One file of a region.
 struct OpenFile {
-    builder: FileBuilder,
+    builder: ArrowFile,
     rows: u64,
     owned: u64,
 }
@@ -426,11 +427,11 @@ impl Writer<'_> {
                     Kind::Sites => calls::schema(),
                 };
                 let empty = rows::empty(schema, self.to.samples, self.to.names)?;
-                OpenFile { builder: FileBuilder::new(&empty)?, rows: 0, owned: 0 }
+                OpenFile { builder: file::begin(&empty)?, rows: 0, owned: 0 }
             }
         };
         entry.file = self.tables[at].files.len() as u32;
-        entry.offset = open.builder.push(&message);
+        entry.offset = open.builder.push(&message.bytes, message.head);
         open.rows += entry.rows();
         open.owned += owned;
         self.merged.counts.batches += u64::from(kind == Kind::Alignments);

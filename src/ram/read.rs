@@ -22,7 +22,7 @@ use crate::genome::interval::merge as merge_intervals;
 use crate::genome::{ContigId, Contigs, Interval, Region, Target, bed};
 use crate::pipeline::ordered_by_weight;
 use crate::records::alignments::Header;
-use crate::store::{Meter, RangeRequest, Store};
+use crate::store::{Meter, RangeRequest, Store, Traffic};
 
 /// Bytes that are asked for together.
 const GROUP_BYTES: u64 = 16 << 20;
@@ -76,16 +76,9 @@ pub struct QueryStats {
     pub batches: u64,
     /// Batches of alignments of the dataset.
     pub batches_total: u64,
-    /// Requests sent, from opening the dataset on.
-    pub requests: u64,
-    /// The longest chain of requests that waited for one another.
-    pub round_trips: u64,
-    /// Bytes received, from opening the dataset on.
-    pub bytes_fetched: u64,
-    /// Bytes of the batches that were decoded.
-    pub bytes_used: u64,
-    /// Bytes of all chunks.
-    pub bytes_total: u64,
+    /// What was moved for it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
 }
 
 /// Which places.
@@ -336,8 +329,11 @@ impl Reader {
             samples: self.samples().len() as u64,
             batches: tasks.len() as u64,
             batches_total: self.details.layers.iter().map(|layer| layer.batch_count).sum(),
-            bytes_used: wanted,
-            bytes_total: self.details.chunk_bytes,
+            traffic: Traffic {
+                bytes_used: wanted,
+                bytes_total: self.details.chunk_bytes,
+                ..Traffic::default()
+            },
             ..QueryStats::default()
         };
         let schema = Arc::new(physical(self.content.kind(), self.details.exclude_flags));
@@ -361,12 +357,7 @@ impl Reader {
             },
         )?;
         let meter = self.store.meter().since(&self.opened_at);
-        Ok(QueryStats {
-            requests: meter.requests,
-            round_trips: meter.round_trips,
-            bytes_fetched: meter.bytes,
-            ..stats
-        })
+        Ok(QueryStats { traffic: stats.traffic.metered(&meter), ..stats })
     }
 }
 

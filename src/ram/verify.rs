@@ -63,7 +63,7 @@ fn check_counts(
     let at = At::Version(dataset.manifest().dataset_version);
     let mut rows = 0;
     for content in [Content::Alignments, Content::Coverage, Content::Sites] {
-        let reader = Reader::open(dataset.store(), at, content, &Request::default())?;
+        let reader = Reader::open(dataset.store(), at.clone(), content, &Request::default())?;
         let work = |_: &_, columns: arrow_array::RecordBatch| Ok((columns.num_rows() as u64, ()));
         rows += reader.scan(&reader.tasks, threads, None, work, |_, ()| Ok(()))?.rows;
     }

@@ -1,27 +1,20 @@
-//! Arrow files, put together from messages that were encoded elsewhere.
+//! Batches as messages of an Arrow file.
 //!
 //! The writer of arrow-ipc compresses all buffers of a batch alike, and encodes one batch after the
-//! other. Here each buffer is coded by what it holds, batches come from many threads, and a file is
-//! its head, their messages, and a footer that says where they lie. Buffers follow one another in
-//! the body of a message, each from a multiple of 8 bytes, so that their sizes tell where they are.
+//! other. Here each buffer is coded by what it holds, and batches come from many threads. Buffers
+//! follow one another in the body of a message, each from a multiple of 8 bytes, so that their
+//! sizes tell where they are.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use arrow_ipc::convert::IpcSchemaEncoder;
-use arrow_ipc::writer::FileWriter;
 use arrow_ipc::{
-    Block, BodyCompressionBuilder, BodyCompressionMethod, Buffer, CompressionType, FieldNode,
-    FooterBuilder, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
-    root_as_message,
+    BodyCompressionBuilder, BodyCompressionMethod, Buffer, CompressionType, FieldNode,
+    MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder, root_as_message,
 };
-use arrow_schema::{ArrowError, Schema};
 use flatbuffers::FlatBufferBuilder;
 
 use crate::error::{Error, Result};
 
-/// What arrow-ipc writes at both ends.
-const MAGIC: &[u8] = b"ARROW1";
 /// What stands before the length of a message's head.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Most buffers of a batch.
@@ -133,59 +126,6 @@ pub(super) fn buffers(message: &[u8], head: u32) -> Result<Vec<&[u8]>> {
         body.get(start..start.checked_add(length)?)
     };
     buffers.iter().map(|buffer| slice(buffer).ok_or_else(damaged)).collect()
-}
-
-/// A file being put together.
-pub(super) struct FileBuilder {
-    schema: Arc<Schema>,
-    bytes: Vec<u8>,
-    blocks: Vec<Block>,
-}
-
-impl FileBuilder {
-    pub(super) fn new(schema: Arc<Schema>) -> Result<Self> {
-        let failed =
-            |error: ArrowError| Error::internal("encoding an Arrow schema").caused_by(error);
-        let writer = FileWriter::try_new(Vec::new(), &schema).map_err(failed)?;
-        let bytes = writer.get_ref().clone();
-        Ok(Self { schema, bytes, blocks: Vec::new() })
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Adds a batch, and says where it begins.
-    pub(super) fn push(&mut self, message: &Message) -> u64 {
-        let offset = self.bytes.len();
-        self.bytes.extend_from_slice(&message.bytes);
-        let body = message.bytes.len() - message.head as usize;
-        self.blocks.push(Block::new(offset as i64, message.head as i32, body as i64));
-        offset as u64
-    }
-
-    /// The whole file.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        // The end of the stream of messages.
-        self.bytes.extend_from_slice(&CONTINUATION);
-        self.bytes.extend_from_slice(&[0; 4]);
-        let mut builder = FlatBufferBuilder::new();
-        let dictionaries = builder.create_vector::<Block>(&[]);
-        let batches = builder.create_vector(&self.blocks);
-        let schema = IpcSchemaEncoder::new().schema_to_fb_offset(&mut builder, &self.schema);
-        let mut footer = FooterBuilder::new(&mut builder);
-        footer.add_version(MetadataVersion::V5);
-        footer.add_schema(schema);
-        footer.add_dictionaries(dictionaries);
-        footer.add_recordBatches(batches);
-        let root = footer.finish();
-        builder.finish(root, None);
-        let footer = builder.finished_data();
-        self.bytes.extend_from_slice(footer);
-        self.bytes.extend_from_slice(&(footer.len() as i32).to_le_bytes());
-        self.bytes.extend_from_slice(MAGIC);
-        self.bytes
-    }
 }
 
 #[cfg(test)]

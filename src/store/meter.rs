@@ -32,6 +32,30 @@ impl Meter {
     }
 }
 
+/// What a query moved, of what there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Traffic {
+    /// Requests sent, from opening the dataset on.
+    pub requests: u64,
+    /// The longest chain of requests that waited for one another.
+    pub round_trips: u64,
+    /// Bytes received, from opening the dataset on.
+    pub bytes_fetched: u64,
+    /// Bytes of those parts of chunks that were decoded.
+    pub bytes_used: u64,
+    /// Bytes of all chunks of the dataset, or of the view of it that was asked.
+    pub bytes_total: u64,
+}
+
+impl Traffic {
+    /// The same, after what a store was asked since the dataset was opened.
+    #[must_use]
+    pub fn metered(self, since: &Meter) -> Self {
+        let Meter { requests, bytes, round_trips, .. } = *since;
+        Self { requests, round_trips, bytes_fetched: bytes, ..self }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Counters(Mutex<State>);
 

@@ -37,6 +37,7 @@ mod write;
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use object_store::{ObjectStore, memory::InMemory, path::Path};
@@ -47,7 +48,7 @@ use crate::error::{Error, Result};
 
 pub use self::{
     input::{Input, open_input},
-    meter::Meter,
+    meter::{Meter, Traffic},
     options::{Coalesce, Credentials, StoreOptions},
     parts::Parts,
     read::{Lookup, RangeRequest},
@@ -121,10 +122,14 @@ impl Store {
 
     /// An empty store in memory, for tests and examples.
     pub fn in_memory() -> Self {
-        let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let backend = Backend::plain(memory.clone(), Some(memory));
-        let options = StoreOptions::default();
-        Self::assemble("memory:".into(), backend, String::new(), None, options, None)
+        Self::over(Arc::new(InMemory::new()), &StoreOptions::default())
+    }
+
+    /// A store over any client, such as one that counts, delays or breaks requests: for tests.
+    #[doc(hidden)]
+    pub fn over(client: Arc<dyn ObjectStore>, options: &StoreOptions) -> Self {
+        let backend = Backend::plain(client.clone(), Some(client));
+        Self::assemble("memory:".into(), backend, String::new(), None, options.clone(), None)
     }
 
     fn assemble(
@@ -162,6 +167,11 @@ impl Store {
     /// it is asked to create: servers that only speak like Amazon's.
     pub(crate) fn is_to_be_tried(&self) -> bool {
         self.0.backend.is_lookalike && !self.0.options.single_writer
+    }
+
+    /// The longest wait before a request whose outcome is open is sent for the second time.
+    pub(crate) fn first_wait(&self) -> Duration {
+        self.0.options.first_wait
     }
 
     /// What this store has been asked so far.

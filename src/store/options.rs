@@ -1,6 +1,6 @@
 //! What a caller can choose about a store.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// How to reach a store and how to read from it.
 #[derive(Clone, Debug)]
@@ -34,6 +34,9 @@ pub struct StoreOptions {
     pub server_side_encryption: Option<String>,
     /// The key that S3 encrypts new objects with, for `aws:kms`.
     pub kms_key_id: Option<String>,
+    /// The longest wait before a commit is sent for the second time; it doubles with each further
+    /// try.
+    pub first_wait: Duration,
 }
 
 impl Default for StoreOptions {
@@ -53,6 +56,7 @@ impl Default for StoreOptions {
             storage_class: None,
             server_side_encryption: None,
             kms_key_id: None,
+            first_wait: Duration::from_millis(200),
         }
     }
 }

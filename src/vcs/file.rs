@@ -9,152 +9,67 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use bytes::{Buf, Bytes};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::arrow::{ArrowSchemaConverter, ProjectionMask};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use crate::columnar::{Kind, PageCompression, ParquetFile};
 use crate::error::{Error, Result};
-
-/// How pages are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageCompression {
-    /// zstd of a level from 1 to 22.
-    Zstd(i32),
-    /// snappy, for old readers.
-    Snappy,
-}
-
-impl Default for PageCompression {
-    fn default() -> Self {
-        Self::Zstd(9)
-    }
-}
-
-impl PageCompression {
-    /// What a manifest calls it.
-    pub fn name(self) -> String {
-        match self {
-            Self::Zstd(level) => format!("zstd:{level}"),
-            Self::Snappy => "snappy".to_owned(),
-        }
-    }
-
-    fn for_parquet(self) -> Result<Compression> {
-        Ok(match self {
-            Self::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level).map_err(|_| {
-                Error::usage("zstd has no such level").expected("1 to 22").found(level)
-            })?),
-            Self::Snappy => Compression::SNAPPY,
-        })
-    }
-}
-
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("writing a Parquet file").caused_by(error)
-}
-
-/// The columns of files of one kind, and how they are written.
-#[derive(Clone, Debug)]
-pub(super) struct Kind {
-    columns: SchemaRef,
-    compression: Compression,
-}
 
 /// Scalars that are looked at to choose the encoding of a column.
 const SAMPLE: usize = 2048;
 /// Columns of so few scalars are written plainly: other encodings cost more than they save.
 const FEW: usize = 128;
 
-impl Kind {
-    /// Files of `columns`.
-    ///
-    /// # Errors
-    ///
-    /// [`Usage`](crate::error::ErrorKind::Usage) for a level that zstd does not have.
-    pub(super) fn new(columns: SchemaRef, compression: PageCompression) -> Result<Self> {
-        Ok(Self { columns, compression: compression.for_parquet()? })
-    }
-
-    /// How a row group is written: the encoding of each column follows from its values.
-    fn properties(&self, columns: &[ArrayRef]) -> WriterPropertiesPtr {
-        let mut properties = WriterProperties::builder()
-            .set_created_by("genomic-objects".to_owned())
-            .set_compression(self.compression)
-            .set_offset_index_disabled(true)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_statistics_truncate_length(Some(64))
-            .set_dictionary_page_size_limit(1 << 20);
-        for (field, array) in self.columns.fields().iter().zip(columns) {
-            let mut path = vec![field.name().clone()];
-            let mut leaf = array.clone();
-            while let Some(list) = leaf.as_any().downcast_ref::<ListArray>() {
-                path.extend(["list".to_owned(), "element".to_owned()]);
-                let items = list.values().clone();
-                leaf = items;
-            }
-            let is_list = path.len() > 1;
-            let path = ColumnPath::new(path);
-            let is_plane = matches!(leaf.data_type(), DataType::FixedSizeBinary(_));
-            if is_list || is_plane {
-                properties =
-                    properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
-            }
-            let encoding = match leaf.data_type() {
-                DataType::Int64 if !is_list => Some(Encoding::DELTA_BINARY_PACKED),
-                _ if leaf.len() <= FEW => Some(Encoding::PLAIN),
-                DataType::Int32 | DataType::Int64 => Some(integer_encoding(&leaf)),
-                DataType::Float32 | DataType::Float64 if is_varied(&leaf) => {
-                    Some(Encoding::BYTE_STREAM_SPLIT)
-                }
-                DataType::Utf8 if is_varied(&leaf) => Some(text_encoding(&leaf)),
-                DataType::FixedSizeBinary(_) => Some(Encoding::PLAIN),
-                _ => None,
-            };
-            if let Some(encoding) = encoding {
-                properties = properties
-                    .set_column_dictionary_enabled(path.clone(), false)
-                    .set_column_encoding(path, encoding);
-            }
+/// How the columns of a row group are encoded, by their values.
+fn tune(
+    schema: &Schema,
+    columns: &[ArrayRef],
+    properties: WriterPropertiesBuilder,
+) -> WriterPropertiesBuilder {
+    let mut properties = properties.set_dictionary_page_size_limit(1 << 20);
+    for (field, array) in schema.fields().iter().zip(columns) {
+        let mut path = vec![field.name().clone()];
+        let mut leaf = array.clone();
+        while let Some(list) = leaf.as_any().downcast_ref::<ListArray>() {
+            path.extend(["list".to_owned(), "element".to_owned()]);
+            let items = list.values().clone();
+            leaf = items;
         }
-        Arc::new(properties.build())
-    }
-
-    fn writer<W: std::io::Write + Send>(
-        &self,
-        out: W,
-        properties: WriterPropertiesPtr,
-    ) -> Result<SerializedFileWriter<W>> {
-        let schema = ArrowSchemaConverter::new().convert(&self.columns).map_err(failed)?;
-        SerializedFileWriter::new(out, schema.root_schema_ptr(), properties).map_err(failed)
-    }
-
-    /// Encodes the columns of a row group; on any thread.
-    pub(super) fn encode(&self, columns: &[ArrayRef]) -> Result<EncodedGroup> {
-        let writer = self.writer(std::io::sink(), self.properties(columns))?;
-        let factory = ArrowRowGroupWriterFactory::new(&writer, self.columns.clone());
-        let mut writers = factory.create_column_writers(0).map_err(failed)?.into_iter();
-        let mut chunks = Vec::new();
-        for (field, array) in self.columns.fields().iter().zip(columns) {
-            for leaf in compute_leaves(field, array).map_err(failed)? {
-                let mut column =
-                    writers.next().ok_or_else(|| Error::internal("a column without a writer"))?;
-                column.write(&leaf).map_err(failed)?;
-                chunks.push(column.close().map_err(failed)?);
-            }
+        let is_list = path.len() > 1;
+        let path = ColumnPath::new(path);
+        let is_plane = matches!(leaf.data_type(), DataType::FixedSizeBinary(_));
+        if is_list || is_plane {
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
-        Ok(EncodedGroup(chunks))
+        let encoding = match leaf.data_type() {
+            DataType::Int64 if !is_list => Some(Encoding::DELTA_BINARY_PACKED),
+            _ if leaf.len() <= FEW => Some(Encoding::PLAIN),
+            DataType::Int32 | DataType::Int64 => Some(integer_encoding(&leaf)),
+            DataType::Float32 | DataType::Float64 if is_varied(&leaf) => {
+                Some(Encoding::BYTE_STREAM_SPLIT)
+            }
+            DataType::Utf8 if is_varied(&leaf) => Some(text_encoding(&leaf)),
+            DataType::FixedSizeBinary(_) => Some(Encoding::PLAIN),
+            _ => None,
+        };
+        if let Some(encoding) = encoding {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, encoding);
+        }
     }
+    properties
 }
 
 /// Whether most values at the start of a column are different, so that a dictionary would be as
@@ -221,11 +136,14 @@ fn text_encoding(leaf: &ArrayRef) -> Encoding {
     Encoding::DELTA_BYTE_ARRAY
 }
 
-/// The encoded columns of a row group.
-pub(super) struct EncodedGroup(Vec<ArrowColumnChunk>);
-
-/// A file that grows by row groups, in memory.
-pub(super) struct FileBuilder(SerializedFileWriter<Vec<u8>>);
+/// Files of `columns`.
+///
+/// # Errors
+///
+/// [`Usage`](crate::error::ErrorKind::Usage) for a level that zstd does not have.
+pub(super) fn kind_of(columns: SchemaRef, compression: PageCompression) -> Result<Kind> {
+    Kind::new(columns, compression, tune)
+}
 
 /// A file.
 pub(super) struct Finished {
@@ -236,44 +154,21 @@ pub(super) struct Finished {
     pub(super) checksums: Vec<Vec<u32>>,
 }
 
-impl FileBuilder {
-    /// An empty file.
-    pub(super) fn new(kind: &Kind) -> Result<Self> {
-        kind.writer(Vec::new(), kind.properties(&[])).map(Self)
+/// Ends a file.
+pub(super) fn finish(file: ParquetFile) -> Result<Finished> {
+    let (bytes, metadata) = file.finish()?;
+    let end = bytes.len().saturating_sub(8);
+    let length = bytes.get(end..end + 4).map_or(0, |mut number| number.get_u32_le() as usize);
+    let mut checksums = Vec::with_capacity(metadata.num_row_groups());
+    for group in metadata.row_groups() {
+        let sums = group.columns().iter().map(|column| {
+            let (start, length) = column.byte_range();
+            let range = start as usize..(start + length) as usize;
+            crc32c::crc32c(bytes.get(range).unwrap_or_default())
+        });
+        checksums.push(sums.collect());
     }
-
-    /// Adds a row group.
-    pub(super) fn push(&mut self, group: EncodedGroup) -> Result<()> {
-        let mut row_group = self.0.next_row_group().map_err(failed)?;
-        for chunk in group.0 {
-            chunk.append_to_row_group(&mut row_group).map_err(failed)?;
-        }
-        row_group.close().map_err(failed)?;
-        Ok(())
-    }
-
-    /// How long it is so far.
-    pub(super) fn len(&self) -> usize {
-        self.0.bytes_written()
-    }
-
-    /// Writes the metadata.
-    pub(super) fn finish(mut self) -> Result<Finished> {
-        let metadata = self.0.finish().map_err(failed)?;
-        let bytes = std::mem::take(self.0.inner_mut());
-        let end = bytes.len().saturating_sub(8);
-        let length = bytes.get(end..end + 4).map_or(0, |mut number| number.get_u32_le() as usize);
-        let mut checksums = Vec::with_capacity(metadata.num_row_groups());
-        for group in metadata.row_groups() {
-            let sums = group.columns().iter().map(|column| {
-                let (start, length) = column.byte_range();
-                let range = start as usize..(start + length) as usize;
-                crc32c::crc32c(bytes.get(range).unwrap_or_default())
-            });
-            checksums.push(sums.collect());
-        }
-        Ok(Finished { footer: end.saturating_sub(length)..end, checksums, bytes })
-    }
+    Ok(Finished { footer: end.saturating_sub(length)..end, checksums, bytes })
 }
 
 /// The metadata of a file.
@@ -327,7 +222,7 @@ impl Footer {
         let rows = usize::try_from(rows).unwrap_or(0);
         if roots.is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
-            let columns = Arc::new(arrow_schema::Schema::empty());
+            let columns = Arc::new(Schema::empty());
             return RecordBatch::try_new_with_options(columns, Vec::new(), &options)
                 .map_err(|error| damaged(&error));
         }
@@ -388,7 +283,7 @@ impl ChunkReader for Parts {
 mod tests {
     use super::*;
     use arrow_array::{Int64Array, StringArray};
-    use arrow_schema::{Field, Schema};
+    use arrow_schema::Field;
 
     #[test]
     fn test_file_gives_columns_back_from_their_ranges() {
@@ -396,8 +291,8 @@ mod tests {
             Field::new("POS", DataType::Int64, false),
             Field::new("ID", DataType::Utf8, true),
         ]));
-        let kind = Kind::new(columns, PageCompression::default()).unwrap();
-        let mut file = FileBuilder::new(&kind).unwrap();
+        let kind = kind_of(columns, PageCompression::Zstd(9)).unwrap();
+        let mut file = ParquetFile::new(&kind).unwrap();
         for start in [0, 100] {
             let positions: ArrayRef = Arc::new(Int64Array::from_iter_values(start..start + 50));
             let ids: ArrayRef = Arc::new(StringArray::from_iter(
@@ -405,7 +300,7 @@ mod tests {
             ));
             file.push(kind.encode(&[positions, ids]).unwrap()).unwrap();
         }
-        let finished = file.finish().unwrap();
+        let finished = finish(file).unwrap();
         let footer = Footer::parse(&finished.bytes[finished.footer.clone()]).unwrap();
         let parts: Vec<_> = footer
             .ranges(1, &[0])

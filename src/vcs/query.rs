@@ -95,14 +95,10 @@ fn scan_found<T: Send>(
     sink: impl FnMut(T) -> Result<()>,
 ) -> Result<QueryStats> {
     let (rows, found) = filter.find(reader, asked, query.threads, query.max_bytes)?;
-    let left = query.max_bytes.map(|most| most.saturating_sub(found.bytes_used));
-    let stats = reader.scan_rows(needs, &rows, query.threads, left, work, sink)?;
-    Ok(QueryStats {
-        records_decoded: found.records_decoded,
-        row_groups: found.row_groups,
-        bytes_used: found.bytes_used + stats.bytes_used,
-        ..stats
-    })
+    let left = query.max_bytes.map(|most| most.saturating_sub(found.traffic.bytes_used));
+    let mut stats = reader.scan_rows(needs, &rows, query.threads, left, work, sink)?;
+    stats.traffic.bytes_used += found.traffic.bytes_used;
+    Ok(QueryStats { records_decoded: found.records_decoded, row_groups: found.row_groups, ..stats })
 }
 
 /// Writes a line of text for each variant, as a format says; begins with names if a header is asked

@@ -26,7 +26,7 @@ use crate::dataset::{At, Dataset};
 use crate::error::{Context, Error, Result};
 use crate::genome::{ContigId, Contigs};
 use crate::pipeline::ordered_by_weight;
-use crate::store::{Meter, Pending, Store};
+use crate::store::{Meter, Pending, Store, Traffic};
 
 /// Sets of row groups that are on their way while earlier ones are decoded.
 const GROUPS_AHEAD: usize = 3;
@@ -50,16 +50,9 @@ pub struct QueryStats {
     pub row_groups: u64,
     /// Row groups of the dataset.
     pub row_groups_total: u64,
-    /// Requests sent, from opening the dataset on.
-    pub requests: u64,
-    /// The longest chain of requests that waited for one another.
-    pub round_trips: u64,
-    /// Bytes received, from opening the dataset on.
-    pub bytes_fetched: u64,
-    /// Bytes of the columns and residuals that were decoded.
-    pub bytes_used: u64,
-    /// Bytes of all parts of the dataset.
-    pub bytes_total: u64,
+    /// What was moved for it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
 }
 
 /// A dataset opened for reading some places.
@@ -224,10 +217,8 @@ impl Reader {
         let meter = self.parts.store.meter().since(&self.opened_at);
         QueryStats {
             row_groups_total: self.details.index.row_groups,
-            bytes_total: self.details.chunk_bytes(),
-            requests: meter.requests,
-            round_trips: meter.round_trips,
-            bytes_fetched: meter.bytes,
+            traffic: Traffic { bytes_total: self.details.chunk_bytes(), ..Traffic::default() }
+                .metered(&meter),
             ..QueryStats::default()
         }
     }
@@ -237,10 +228,7 @@ impl QueryStats {
     fn with(self, cost: &Self) -> Self {
         Self {
             row_groups_total: cost.row_groups_total,
-            bytes_total: cost.bytes_total,
-            requests: cost.requests,
-            round_trips: cost.round_trips,
-            bytes_fetched: cost.bytes_fetched,
+            traffic: Traffic { bytes_used: self.traffic.bytes_used, ..cost.traffic },
             ..self
         }
     }
@@ -262,6 +250,12 @@ impl Parts {
             selection: Selection::default(),
             list: layouts.iter().map(open).collect::<Result<_>>()?,
         })
+    }
+
+    /// Parts whose index pages were read.
+    pub(super) fn of(store: &Store, schema: Schema, list: Vec<Arc<OpenPart>>) -> Self {
+        let (store, schema) = (store.clone(), Arc::new(schema));
+        Self { store, schema, selection: Selection::default(), list }
     }
 
     /// As [`Reader::scan`], without what the store counted.
@@ -286,16 +280,17 @@ impl Parts {
         work: impl Fn(&Loaded) -> Result<T> + Sync,
         mut sink: impl FnMut(T) -> Result<()>,
     ) -> Result<QueryStats> {
+        let wanted = tasks.iter().map(Task::bytes).sum();
         let mut stats = QueryStats {
             row_groups: tasks.len() as u64,
             records_decoded: tasks.iter().map(|task| task.rows as u64).sum(),
-            bytes_used: tasks.iter().map(Task::bytes).sum(),
+            traffic: Traffic { bytes_used: wanted, ..Traffic::default() },
             ..QueryStats::default()
         };
-        if let Some(limit) = max_bytes.filter(|&limit| stats.bytes_used > limit) {
+        if let Some(limit) = max_bytes.filter(|&limit| wanted > limit) {
             return Err(Error::usage("the query would fetch more than --max-bytes allows")
                 .expected(format!("at most {limit} bytes"))
-                .found(format!("{} bytes in {} row groups", stats.bytes_used, tasks.len()))
+                .found(format!("{wanted} bytes in {} row groups", tasks.len()))
                 .help("ask for a smaller region or fewer columns, or raise --max-bytes"));
         }
         let store = &self.store;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use genomic_objects::error::ErrorKind;
 use genomic_objects::hive::{
-    CheckOptions, Compression, ExportOptions, Flatten, HailOptions, HailSource, Manifest, Summary,
-    Target, check, export, preflight,
+    CheckOptions, ExportOptions, Flatten, HailOptions, HailSource, Manifest, PageCompression,
+    Summary, Target, check, export, preflight,
 };
 use genomic_objects::pipeline::Progress;
 use genomic_objects::simulate::vrs::VrsTable;
@@ -238,7 +238,7 @@ fn test_an_interrupted_export_goes_on_and_ends_with_the_same_bytes() {
         assert!(!folder.path().join(format!("out{partition}._resume")).exists());
         // Once more is no work, and another export is refused.
         assert_eq!(write(&from, &out, &resume).unwrap().rows, 20_000);
-        let other = ExportOptions { compression: Compression::Snappy, ..resume };
+        let other = ExportOptions { compression: PageCompression::Snappy, ..resume };
         assert_eq!(write(&from, &out, &other).unwrap_err().kind(), ErrorKind::Exists);
     }
 }

@@ -10,25 +10,12 @@ use genomic_objects::paf::manifest::Details;
 use genomic_objects::paf::place::{Extent, Place};
 use genomic_objects::records::alignments::Fields;
 use genomic_objects::simulate::{Alignments, SimulateOptions, human_like};
-use genomic_objects::store::{Credentials, StoreOptions};
+use genomic_objects::store::StoreOptions;
 
 use super::*;
 
 /// What metadata and index pages of a query may take on top of blocks.
 const OVERHEAD: u64 = 256 << 10;
-
-pub(crate) fn s3_options(server: &testkit::s3::Server) -> StoreOptions {
-    StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..StoreOptions::default()
-    }
-}
 
 fn simulated(reads: u64) -> Alignments {
     let contigs = human_like(reads * 150 / 30);
@@ -57,7 +44,7 @@ fn check_queries(reads: u64, trips: u64) {
         assert!(stats.records > 0, "{region}");
         assert!(stats.blocks < stats.blocks_total, "{region}");
         assert!(server.dependent_round_trips() <= trips, "{region}: {:?}", server.log());
-        let limit = stats.bytes_used * 13 / 10 + OVERHEAD;
+        let limit = stats.traffic.bytes_used * 13 / 10 + OVERHEAD;
         assert!(server.bytes_sent() <= limit, "{region}: {} of {limit}", server.bytes_sent());
     }
 }
@@ -79,7 +66,7 @@ fn test_columns_fetch_less() {
     let reader = Reader::open(&store, At::Newest, &Places::default()).unwrap();
     let used = |fields| {
         let query = Query { fields, ..Query::default() };
-        reader.query(&query, |_| Ok(())).unwrap().bytes_used
+        reader.query(&query, |_| Ok(())).unwrap().traffic.bytes_used
     };
     let (all, some) = (used(Fields::ALL), used(Fields::PLACE | Fields::CIGAR));
     assert!(some * 5 < all, "{some} of {all}");

@@ -37,11 +37,11 @@ fn test_cold_queries_take_three_trips_and_little_beyond_their_batches() {
         let (text, stats) = query(&open(), &regions, &samples).unwrap();
         assert!(!text.is_empty());
         assert!(server.dependent_round_trips() <= 3, "{:?}", server.log());
-        assert!(stats.round_trips <= 3, "{stats:?}");
-        let beyond = server.bytes_sent() - stats.bytes_used;
-        assert!(beyond < 3 * stats.bytes_used / 10 + 20_000, "{stats:?}");
+        assert!(stats.traffic.round_trips <= 3, "{stats:?}");
+        let beyond = server.bytes_sent() - stats.traffic.bytes_used;
+        assert!(beyond < 3 * stats.traffic.bytes_used / 10 + 20_000, "{stats:?}");
         // A part of the region and of its samples is a part of its bytes.
-        assert!(stats.bytes_used < stats.bytes_total / 3, "{stats:?}");
+        assert!(stats.traffic.bytes_used < stats.traffic.bytes_total / 3, "{stats:?}");
     }
 }
 

@@ -64,7 +64,7 @@ fn test_few_columns_answer_as_all_do_and_fetch_less() {
                     let is_small = !columns.contains("sequence") && !columns.contains("quality");
                     if layout == Layout::Plain && is_small && files[0].0 != "fasta" {
                         assert!(
-                            some.bytes_used * 4 < all.bytes_used,
+                            some.traffic.bytes_used * 4 < all.traffic.bytes_used,
                             "{columns}: {some:?} {all:?}"
                         );
                     }
@@ -84,7 +84,7 @@ fn test_counting_by_quality_fetches_little_of_reads() {
     let count = |fields| open(fields).scan(2, None, |_| Ok(()), Ok).unwrap();
     let (some, all) = (count(Fields::LENGTHS), count(Fields::TEXT));
     assert_eq!(some.reads, all.reads);
-    assert!(some.bytes_used * 20 < all.bytes_used, "{some:?} {all:?}");
+    assert!(some.traffic.bytes_used * 20 < all.traffic.bytes_used, "{some:?} {all:?}");
 }
 
 #[test]

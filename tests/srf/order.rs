@@ -51,7 +51,7 @@ fn test_ordered_view_answers_alike_and_skips_batches() {
             assert_eq!((vain.order, stats.order), (Order::None, order));
             assert_eq!(vain.batches_skipped, 0);
             assert!(stats.batches_skipped * 2 > stats.batches_total, "{stats:?}");
-            assert!(stats.bytes_used * 2 < vain.bytes_used, "{stats:?} {vain:?}");
+            assert!(stats.traffic.bytes_used * 2 < vain.traffic.bytes_used, "{stats:?} {vain:?}");
             // Reads come in the order of the view.
             assert!(match order {
                 Order::Quality => reads.is_sorted_by(|a, b| a.3 <= b.3),

@@ -161,7 +161,8 @@ fn test_push_copies_lists_of_condemned_names_too() {
     commit(&source, Operation::Create, &[1; 600]);
     commit(&source, Operation::Overwrite, &[2]);
     let options = dataset::GcOptions {
-        keep: 1,
+        keep: Some(1),
+        older_than: None,
         grace: std::time::Duration::ZERO,
         now: std::time::SystemTime::now() + std::time::Duration::from_secs(60),
         created: crate::NOW.into(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engines::{cohort, s3_options};
+use crate::engines::cohort;
+use crate::support::s3_options;
 
 /// What metadata and index pages of a query may take on top of columns.
 const OVERHEAD: u64 = 128 << 10;
@@ -25,8 +26,8 @@ fn test_cold_region_query_takes_three_trips_and_few_bytes() {
             assert!(stats.records > 0 && !found.is_empty(), "{region}");
             assert!(stats.row_groups <= 2, "{region}: {stats:?}");
             assert!(server.dependent_round_trips() <= 3, "{region}: {:?}", server.log());
-            assert!(stats.round_trips <= 3, "{region}: {stats:?}");
-            let limit = stats.bytes_used * 13 / 10 + OVERHEAD;
+            assert!(stats.traffic.round_trips <= 3, "{region}: {stats:?}");
+            let limit = stats.traffic.bytes_used * 13 / 10 + OVERHEAD;
             assert!(server.bytes_sent() <= limit, "{region}: {} of {limit}", server.bytes_sent());
             let known = String::from_utf8_lossy(&text.0);
             assert!(String::from_utf8_lossy(&found).lines().all(|line| known.contains(line)));
@@ -58,7 +59,7 @@ fn test_one_sample_and_one_column_fetch_little() {
     let reader = Reader::open(&store, At::Newest, &Places::default()).unwrap();
     let all = Needs::all(reader.schema());
     let used = |needs: &Needs| {
-        reader.scan(needs, &|_| true, 2, None, |_| Ok(()), |()| Ok(())).unwrap().bytes_used
+        reader.scan(needs, &|_| true, 2, None, |_| Ok(()), |()| Ok(())).unwrap().traffic.bytes_used
     };
     let whole = used(&all);
     let one = used(&Needs { samples: vec![300], ..all.clone() });

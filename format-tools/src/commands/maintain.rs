@@ -109,12 +109,12 @@ pub(crate) struct Diff {
     /// Dataset: a folder or a URL
     #[arg(value_name = "DATASET")]
     dataset: String,
-    /// The older version
+    /// The older version: its number or name
     #[arg(value_name = "A")]
-    from: u64,
+    from: At,
     /// The newer version
     #[arg(value_name = "B")]
-    to: u64,
+    to: At,
     #[command(flatten)]
     stores: Stores,
     #[command(flatten)]
@@ -127,9 +127,9 @@ pub(crate) struct Rollback {
     /// Dataset: a folder or a URL
     #[arg(value_name = "DATASET")]
     dataset: String,
-    /// The version whose content to restore
-    #[arg(value_name = "N")]
-    version: u64,
+    /// The version whose content to restore: its number or name
+    #[arg(value_name = "N|NAME")]
+    version: At,
     /// Write nothing, and tell what would be done
     #[arg(long)]
     dry_run: bool,
@@ -140,15 +140,25 @@ pub(crate) struct Rollback {
 }
 
 /// Give up old versions and delete objects that no version kept refers to
+///
+/// The newest version is kept, and so is every version with a name. Without --keep and --older-than,
+/// no version is given up, and only what interrupted writers left is deleted.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  format-tools gc --dry-run --older-than 30d s3://bucket/sample.paf
+  format-tools gc --keep 5 --older-than 30d s3://bucket/sample.paf   gives up what both allow")]
 pub(crate) struct Gc {
     /// Dataset: a folder or a URL
     #[arg(value_name = "DATASET")]
     dataset: String,
-    /// How many of the newest versions to keep
-    #[arg(long, value_name = "N", default_value_t = u64::MAX, hide_default_value = true)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    keep: u64,
+    /// Give up all but so many of the newest versions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    keep: Option<u64>,
+
+    /// Give up versions that were made longer ago: 30d, 12h
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    older_than: Option<Duration>,
 
     /// Leave alone what is younger than this, for a writer may still be at work
     #[arg(long, value_name = "AGE", default_value = "24h", value_parser = parse_duration)]
@@ -302,27 +312,31 @@ impl Log {
         let store = Store::open(&self.dataset, &self.stores.options())?;
         let entries = dataset::log(&store)?;
         if self.messages.json {
-            return print_array(entries.iter().map(|LogEntry { manifest, kept }| {
+            return print_array(entries.iter().map(|LogEntry { manifest, kept, tags }| {
                 json!({
                     "dataset_version": manifest.dataset_version,
                     "created": manifest.created,
                     "operation": manifest.operation.to_string(),
                     count_of(manifest).0: count_of(manifest).1,
                     "inputs": manifest.inputs,
+                    "transaction": manifest.transaction.to_string(),
+                    "tags": tags,
                     "kept": kept,
                 })
             }));
         }
-        let line = |LogEntry { manifest, kept }: &LogEntry| {
+        let line = |LogEntry { manifest, kept, tags }: &LogEntry| {
             let (name, count) = count_of(manifest);
             let noun = if name == "variant_count" { "variants" } else { "reads" };
             let inputs: Vec<&str> = manifest.inputs.iter().map(|i| i.name.as_str()).collect();
             format!(
-                "{}\t{}\t{}\t{count} {noun}\t{}{}\n",
+                "{}\t{}\t{}\t{count} {noun}\t{}\t{}{}{}\n",
                 manifest.dataset_version,
                 manifest.created,
                 manifest.operation,
                 inputs.join(","),
+                manifest.transaction,
+                if tags.is_empty() { String::new() } else { format!("\t[{}]", tags.join(", ")) },
                 if *kept { "" } else { "\t(collected)" },
             )
         };
@@ -343,7 +357,7 @@ fn count_of(manifest: &Manifest) -> (&'static str, Value) {
 impl Diff {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset, &self.stores.options())?;
-        let open = |version| Dataset::open(&store, At::Version(version));
+        let open = |at| Dataset::open(&store, at);
         let difference = dataset::diff(&open(self.from)?, &open(self.to)?)?;
         if self.messages.json {
             let paths = |files: &[LiveObject]| -> Vec<String> {
@@ -377,21 +391,22 @@ impl Rollback {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset, &self.stores.options())?;
         if self.dry_run {
-            let target = Dataset::open(&store, At::Version(self.version))?;
+            let target = Dataset::open(&store, self.version)?;
+            let source = target.manifest().dataset_version;
             let text = format!(
-                "would make a new version with the {} objects of version {}",
-                target.files()?.len(),
-                self.version
+                "would make a new version with the {} objects of version {source}",
+                target.files()?.len()
             );
-            let json = json!({ "dry_run": true, "source": self.version });
+            let json = json!({ "dry_run": true, "source": source });
             return self.messages.summarise(Summary { text, json, data_on_stdout: false });
         }
         let id = environment::transaction_id()?;
-        let dataset = dataset::rollback(&store, self.version, &environment::now(), id)?;
+        let dataset = dataset::rollback(&store, &self.version, &environment::now(), id)?;
         refresh_schema(&store, &dataset)?;
         let version = dataset.manifest().dataset_version;
-        let text = format!("version {version} has the content of version {}", self.version);
-        let json = json!({ "dataset_version": version, "source": self.version });
+        let source = dataset.manifest().source.map_or(0, |source| source.version);
+        let text = format!("version {version} has the content of version {source}");
+        let json = json!({ "dataset_version": version, "source": source });
         self.messages.summarise(Summary { text, json, data_on_stdout: false })
     }
 }
@@ -403,6 +418,7 @@ impl Gc {
             &store,
             &GcOptions {
                 keep: self.keep,
+                older_than: self.older_than,
                 grace: self.grace,
                 now: SystemTime::now(),
                 created: environment::now(),
@@ -414,11 +430,16 @@ impl Gc {
         let paths: Vec<&str> = collected.objects.iter().map(|object| object.key.as_str()).collect();
         let verb = if self.dry_run { "would delete" } else { "deleted" };
         let mut text = format!(
-            "{verb} {} objects of {}; version {} is the oldest that can be read",
+            "{verb} {} objects of {}; all versions from {} on can be read",
             paths.len(),
             units::bytes(bytes),
             collected.oldest_version
         );
+        if !collected.versions.is_empty() {
+            let numbers: Vec<String> = collected.versions.iter().map(u64::to_string).collect();
+            let verb = if self.dry_run { "would give up" } else { "gave up" };
+            text = format!("{verb} version {}; {text}", numbers.join(", "));
+        }
         if self.dry_run {
             text = paths.iter().map(|path| format!("{path}\n")).collect::<String>() + &text;
         }
@@ -427,6 +448,7 @@ impl Gc {
             "objects": paths,
             "bytes": bytes,
             "oldest_version": collected.oldest_version,
+            "versions": collected.versions,
             "dataset_version": collected.version,
         });
         self.messages.summarise(Summary { text, json, data_on_stdout: false })

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::filters::FilterOptions;
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::tables::{ArrowSink, JsonSink};
 use crate::units::{self, parse_size};
 
@@ -209,20 +209,13 @@ impl PafQuery {
 /// What a query cost, for people.
 fn report_stats(stats: &QueryStats) -> String {
     format!(
-        "{} reads of {} decoded, from {} of {} blocks in {} of {} chunks\n\
-         fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
-         {} of it were used",
+        "{} reads of {} decoded, from {} of {} blocks in {} of {} chunks\n{}",
         units::count(stats.records),
         units::count(stats.records_decoded),
         units::count(stats.blocks),
         units::count(stats.blocks_total),
         units::count(stats.chunks),
         units::count(stats.chunks_total),
-        units::bytes(stats.bytes_fetched),
-        units::percent(stats.bytes_fetched, stats.bytes_total),
-        units::bytes(stats.bytes_total),
-        stats.requests,
-        stats.round_trips,
-        units::bytes(stats.bytes_used),
+        report::traffic(&stats.traffic),
     )
 }

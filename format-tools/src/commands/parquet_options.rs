@@ -7,7 +7,7 @@ use clap::Args;
 use genomic_objects::error::{Error, ErrorKind, Result};
 use genomic_objects::genome::{Contig, ContigId, Contigs, Target as Place, bed};
 use genomic_objects::hive::{
-    Compression, ExportOptions, Flatten, Preflight, Source, Summary as Written, Target, export,
+    ExportOptions, Flatten, PageCompression, Preflight, Source, Summary as Written, Target, export,
     preflight,
 };
 use genomic_objects::pipeline::Progress;
@@ -23,7 +23,7 @@ use crate::units::{self, parse_size};
 pub(crate) struct ParquetOptions {
     /// How pages are compressed: zstd, zstd:LEVEL (1 to 22) or snappy
     #[arg(long, value_name = "CODEC", default_value = "zstd", value_parser = parse_compression)]
-    compression: Compression,
+    compression: PageCompression,
 
     /// Contigs to write, separated by commas [default: all]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -85,18 +85,8 @@ pub(crate) struct ParquetOptions {
     executor_memory: Option<String>,
 }
 
-pub(crate) fn parse_compression(text: &str) -> Result<Compression, String> {
-    let (codec, level) =
-        text.split_once(':').map_or((text, None), |(codec, level)| (codec, Some(level)));
-    match (codec, level) {
-        ("snappy", None) => Ok(Compression::Snappy),
-        ("zstd", None) => Ok(Compression::default()),
-        ("zstd", Some(level)) => match level.parse() {
-            Ok(level @ 1..=22) => Ok(Compression::Zstd(level)),
-            _ => Err("zstd has levels from 1 to 22".to_owned()),
-        },
-        _ => Err("not one of zstd, zstd:LEVEL, snappy".to_owned()),
-    }
+fn parse_compression(text: &str) -> Result<PageCompression, String> {
+    PageCompression::parse(text, 3).map_err(|error| error.to_string())
 }
 
 impl ParquetOptions {

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::units::{self, parse_size};
 
 /// Print alignments, coverage or candidate variants of regions and samples
@@ -269,19 +269,12 @@ fn query_header(reader: &Reader) -> Result<Header> {
 /// What a query cost, for people.
 fn report_stats(stats: &QueryStats) -> String {
     format!(
-        "{} rows of {} decoded, of {} samples, from {} batches (the dataset has {} of alignments)\n\
-         fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
-         {} of it were batches",
+        "{} rows of {} decoded, of {} samples, from {} batches (the dataset has {} of alignments)\n{}",
         units::count(stats.rows),
         units::count(stats.rows_decoded),
         units::count(stats.samples),
         units::count(stats.batches),
         units::count(stats.batches_total),
-        units::bytes(stats.bytes_fetched),
-        units::percent(stats.bytes_fetched, stats.bytes_total),
-        units::bytes(stats.bytes_total),
-        stats.requests,
-        stats.round_trips,
-        units::bytes(stats.bytes_used),
+        report::traffic(&stats.traffic),
     )
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::units::{self, parse_size};
 
 /// Print reads by number, name, quality or length
@@ -228,9 +228,7 @@ fn report_stats(stats: &QueryStats, filter: Option<&str>) -> String {
     };
     format!(
         "{} reads of {} decoded, from {} of {} batches in {} of {} chunks{view}; an index of \
-         quality and length ruled out {}{hint}\n\
-         fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
-         {} of it were used",
+         quality and length ruled out {}{hint}\n{}",
         units::count(stats.reads),
         units::count(stats.reads_decoded),
         units::count(stats.batches),
@@ -238,11 +236,6 @@ fn report_stats(stats: &QueryStats, filter: Option<&str>) -> String {
         units::count(stats.chunks),
         units::count(stats.chunks_total),
         units::count(stats.batches_skipped),
-        units::bytes(stats.bytes_fetched),
-        units::percent(stats.bytes_fetched, stats.bytes_total),
-        units::bytes(stats.bytes_total),
-        stats.requests,
-        stats.round_trips,
-        units::bytes(stats.bytes_used),
+        report::traffic(&stats.traffic),
     )
 }

@@ -121,6 +121,7 @@ impl Info {
                 "version": manifest.version,
                 "dataset_version": manifest.dataset_version,
                 "created": manifest.created,
+                "tags": manifest.tags,
                 "sample": details.sample,
                 "reference": details.reference,
                 "contigs": details.chromosomes.len(),
@@ -139,6 +140,9 @@ impl Info {
         let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
         line("format", format!("{} {}", manifest.format, manifest.version));
         line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        for (name, version) in &manifest.tags {
+            line("tag", format!("{name}: version {version}"));
+        }
         line("sample", details.sample.clone().unwrap_or_else(|| "-".to_owned()));
         line("reference", details.reference.clone().unwrap_or_else(|| "-".to_owned()));
         line("contigs", units::count(details.chromosomes.len() as u64));
@@ -166,6 +170,7 @@ impl Info {
                 "version": manifest.version,
                 "dataset_version": manifest.dataset_version,
                 "created": manifest.created,
+                "tags": manifest.tags,
                 "sample_count": details.sample_count,
                 "read_count": details.read_count,
                 "contigs": details.chromosomes.len(),
@@ -183,6 +188,9 @@ impl Info {
         let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
         line("format", format!("{} {}", manifest.format, manifest.version));
         line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        for (name, version) in &manifest.tags {
+            line("tag", format!("{name}: version {version}"));
+        }
         line("samples", units::count(details.sample_count));
         line("reads", units::count(details.read_count));
         line("contigs", units::count(details.chromosomes.len() as u64));
@@ -206,6 +214,7 @@ impl Info {
                 "version": manifest.version,
                 "dataset_version": manifest.dataset_version,
                 "created": manifest.created,
+                "tags": manifest.tags,
                 "reference": details.reference,
                 "contigs": details.chromosomes.len(),
                 "variant_count": details.variant_count,
@@ -227,6 +236,9 @@ impl Info {
         let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
         line("format", format!("{} {}", manifest.format, manifest.version));
         line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        for (name, version) in &manifest.tags {
+            line("tag", format!("{name}: version {version}"));
+        }
         line("reference", details.reference.clone().unwrap_or_else(|| "-".to_owned()));
         line("contigs", units::count(details.chromosomes.len() as u64));
         line("variants", units::count(details.variant_count));
@@ -261,6 +273,7 @@ impl Info {
                 "version": manifest.version,
                 "dataset_version": manifest.dataset_version,
                 "created": manifest.created,
+                "tags": manifest.tags,
                 "total_reads": details.total_reads,
                 "total_bases": details.total_bases,
                 "avg_quality": details.avg_quality,
@@ -284,6 +297,9 @@ impl Info {
         let mut line = |name: &str, value: String| text += &format!("{name:<16}{value}\n");
         line("format", format!("{} {}", manifest.format, manifest.version));
         line("version", format!("{} ({})", manifest.dataset_version, manifest.created));
+        for (name, version) in &manifest.tags {
+            line("tag", format!("{name}: version {version}"));
+        }
         let pairs = if details.reads_per_row == 2 { " in pairs" } else { "" };
         line("reads", format!("{}{pairs}", units::count(details.total_reads)));
         line("bases", units::count(details.total_bases));

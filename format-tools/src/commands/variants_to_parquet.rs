@@ -46,9 +46,9 @@ pub(crate) struct VcsToParquet {
     #[arg(short = 'o', long = "out", visible_alias = "output", value_name = "OUTPUT")]
     output_option: Option<String>,
 
-    /// Version to read [default: the newest]
-    #[arg(long, value_name = "N")]
-    at: Option<u64>,
+    /// Version to read: its number, or a name that 'tag' gave it [default: the newest]
+    #[arg(long, value_name = "N|NAME")]
+    at: Option<At>,
 
     /// Leave out the columns of samples
     #[arg(long)]
@@ -140,7 +140,7 @@ impl VcsToParquet {
         let stores = self.stores.options();
         let target = Target::open(&output, &stores)?;
         let options = options_of(&self.parquet, &self.stores, self.no_samples, None)?;
-        let at = self.at.map_or(At::Newest, At::Version);
+        let at = self.at.clone().unwrap_or_default();
         let source = VcsSource::open(&Store::open(&input, &stores)?, at, &options)?;
         let progress = Arc::new(Progress::default());
         self.parquet.run(&source, &target, self.threads, &self.messages, &progress, started)

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::options::{DatasetAt, Messages, Stores, Threads};
 use crate::output::Output;
-use crate::report::Summary;
+use crate::report::{self, Summary};
 use crate::units::{self, parse_size};
 
 /// Print the variants of regions, samples and conditions, as bcftools does
@@ -306,18 +306,11 @@ fn split_caret(text: Option<&str>) -> (Option<String>, bool) {
 /// What a query cost, for people.
 fn report_stats(stats: &QueryStats) -> String {
     format!(
-        "{} variants of {} decoded, from {} of {} row groups\n\
-         fetched {} ({} of the dataset's {}) by {} requests in {} dependent round trips; \
-         {} of it were used",
+        "{} variants of {} decoded, from {} of {} row groups\n{}",
         units::count(stats.records),
         units::count(stats.records_decoded),
         units::count(stats.row_groups),
         units::count(stats.row_groups_total),
-        units::bytes(stats.bytes_fetched),
-        units::percent(stats.bytes_fetched, stats.bytes_total),
-        units::bytes(stats.bytes_total),
-        stats.requests,
-        stats.round_trips,
-        units::bytes(stats.bytes_used),
+        report::traffic(&stats.traffic),
     )
 }

@@ -18,7 +18,7 @@ use super::manifest::{Details, Layout, Order};
 use super::quality::Quality;
 use crate::dataset::{At, Dataset, ObjectRef};
 use crate::error::{Context, Error, Result};
-use crate::store::{Meter, Store};
+use crate::store::{Meter, Store, Traffic};
 use fetch::{Task, fetch};
 use plan::{Plan, plan};
 
@@ -44,16 +44,9 @@ pub struct QueryStats {
     pub chunks_total: u64,
     /// What the view that was asked is ordered by.
     pub order: Order,
-    /// Requests sent, from opening the dataset on.
-    pub requests: u64,
-    /// The longest chain of requests that waited for one another.
-    pub round_trips: u64,
-    /// Bytes received, from opening the dataset on.
-    pub bytes_fetched: u64,
-    /// Bytes of the batches, or of the columns of batches, that were decoded.
-    pub bytes_used: u64,
-    /// Bytes of all chunks of the dataset, or of the view that was asked.
-    pub bytes_total: u64,
+    /// What was moved for it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
 }
 
 /// A batch with the reads asked for.
@@ -172,8 +165,11 @@ impl Reader {
             chunks: chunks.len() as u64,
             chunks_total: view.chunk_count,
             order: self.plan.order,
-            bytes_used: wanted,
-            bytes_total: view.chunk_bytes,
+            traffic: Traffic {
+                bytes_used: wanted,
+                bytes_total: view.chunk_bytes,
+                ..Traffic::default()
+            },
             ..QueryStats::default()
         };
         let names: HashSet<&[u8]> = match &self.selection {
@@ -196,12 +192,7 @@ impl Reader {
             },
         )?;
         let meter = self.store.meter().since(&self.opened_at);
-        Ok(QueryStats {
-            requests: meter.requests,
-            round_trips: meter.round_trips,
-            bytes_fetched: meter.bytes,
-            ..stats
-        })
+        Ok(QueryStats { traffic: stats.traffic.metered(&meter), ..stats })
     }
 
     fn choose(&self, task: &Task, batch: Batch, names: &HashSet<&[u8]>) -> Found {
@@ -270,6 +261,26 @@ impl Reader {
             |(texts, reads)| sink(&texts, reads),
         )
     }
+}
+
+/// Decodes these fields of the batches that are wanted, by their chunk, of the view in the order of
+/// the input; hands what `work` makes of each on in order.
+pub(super) fn scan_batches<T: Send>(
+    dataset: &Dataset,
+    details: &Details,
+    fields: Fields,
+    threads: usize,
+    wanted: impl Fn(&[&str]) -> Vec<bool>,
+    work: impl Fn(Batch) -> Result<T> + Sync,
+    sink: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let store = dataset.store();
+    let objects = &dataset.manifest().objects;
+    let mut plan = Plan::all(store, details, objects, fields, Order::None)?;
+    let chunks: Vec<&str> = plan.tasks.iter().map(Task::chunk).collect();
+    let mut wanted = wanted(&chunks).into_iter();
+    plan.tasks.retain(|_| wanted.next().unwrap_or(false));
+    fetch(store, details, &plan, threads, |_, batch| work(batch), sink)
 }
 
 /// Reads a view, and compares it with its digests; how many reads there are, the chunks in order,

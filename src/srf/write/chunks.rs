@@ -1,12 +1,16 @@
 //! Encoded batches become chunks, and the indexes that say where they are.
 
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::IpcWriteOptions;
+
+use super::base::Kept;
 use super::encode::{Encoded, schema};
 use super::{Outlet, Written};
+use crate::columnar::ArrowFile;
 use crate::dataset::{ChunkEntry, Counts};
 use crate::error::Result;
 use crate::records::reads::Style;
 use crate::srf::index::{self, BatchRef, Buffers, ChunkRef, Extremes};
-use crate::srf::ipc::FileBuilder;
 use crate::srf::manifest::{self, Layout, Order, View};
 use crate::srf::plain::Shape;
 
@@ -15,7 +19,7 @@ const MAX_CHUNK: usize = 256 << 20;
 
 /// A chunk being gathered.
 struct OpenChunk {
-    file: FileBuilder,
+    file: ArrowFile,
     fixed: [u32; 2],
     first_row: u64,
     batches: Vec<BatchRef>,
@@ -35,6 +39,8 @@ pub(super) struct Chunks {
     columns: Vec<u8>,
     extremes: Vec<Extremes>,
     view: View,
+    /// Chunks that were written, and their bytes; the others were there.
+    pub(super) written: (u64, u64),
 }
 
 impl Chunks {
@@ -50,7 +56,36 @@ impl Chunks {
             columns: Vec::new(),
             extremes: Vec::new(),
             view: View::default(),
+            written: (0, 0),
         }
+    }
+
+    /// Batches so far.
+    pub(super) fn batches(&self) -> u64 {
+        self.view.batch_count
+    }
+
+    /// Chunks so far, the open one included.
+    pub(super) fn count(&self) -> u64 {
+        self.view.chunk_count + u64::from(self.open.is_some())
+    }
+
+    /// Takes a chunk of the base over as it is.
+    pub(super) fn keep(&mut self, kept: &Kept, outlet: &mut Outlet<'_>) -> Result<()> {
+        self.close(outlet)?;
+        self.view.batches.push(kept.page);
+        self.batches.extend_from_slice(&kept.batches);
+        if let Some((page, bytes)) = &kept.columns {
+            self.view.columns.push(*page);
+            self.columns.extend_from_slice(bytes);
+        }
+        self.extremes.extend_from_slice(&kept.extremes);
+        self.rows += kept.page.rows;
+        self.view.batch_count += u64::from(kept.page.batches);
+        self.view.chunk_count += 1;
+        self.view.chunk_bytes += kept.entry.size_bytes;
+        self.entries.push(kept.entry.clone());
+        Ok(())
     }
 
     pub(super) fn push(&mut self, encoded: Encoded, outlet: &mut Outlet<'_>) -> Result<()> {
@@ -66,8 +101,9 @@ impl Chunks {
                     fixed: encoded.fixed,
                     has_numbers: self.order != Order::None,
                 };
+                let empty = RecordBatch::new_empty(schema(self.layout, shape));
                 OpenChunk {
-                    file: FileBuilder::new(schema(self.layout, shape))?,
+                    file: ArrowFile::new(&empty, &IpcWriteOptions::default())?,
                     fixed: encoded.fixed,
                     first_row: self.rows,
                     batches: Vec::new(),
@@ -76,7 +112,7 @@ impl Chunks {
             }
         };
         let message = &encoded.message;
-        let offset = open.file.push(message);
+        let offset = open.file.push(&message.bytes, message.head);
         open.batches.push(BatchRef {
             offset,
             size: message.bytes.len() as u32,
@@ -111,6 +147,8 @@ impl Chunks {
         }
         self.view.chunk_count += 1;
         self.view.chunk_bytes += bytes.len() as u64;
+        self.written.0 += 1;
+        self.written.1 += bytes.len() as u64;
         outlet.put(&chunk.path, bytes)
     }
 
@@ -133,6 +171,7 @@ impl Chunks {
         let lengths = self.extremes.iter().map(|batch| batch.length);
         let length = lengths
             .fold((u32::MAX, 0), |(min, max), (least, most)| (min.min(least), max.max(most)));
-        Ok(Written { view: self.view, entries: self.entries, objects, length })
+        let Self { view, entries, written, .. } = self;
+        Ok(Written { view, entries, objects, length, written })
     }
 }

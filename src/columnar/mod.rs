@@ -1,0 +1,8 @@
+//! Arrow and Parquet files put together in memory from parts that were encoded on several threads.
+
+mod arrow_file;
+mod parquet_file;
+
+pub(crate) use arrow_file::ArrowFile;
+pub use parquet_file::PageCompression;
+pub(crate) use parquet_file::{EncodedGroup, Kind, ParquetFile};
