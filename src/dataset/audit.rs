@@ -90,9 +90,9 @@ impl Audit<'_> {
     /// A rollback has the content of the version that it names.
     fn check_sources(&mut self, versions: &[Manifest]) {
         for manifest in versions.iter().filter(|m| m.operation == Operation::Rollback) {
-            let source = manifest.source.and_then(|source| {
-                versions.iter().find(|version| version.own_ref() == source)
-            });
+            let source = manifest
+                .source
+                .and_then(|source| versions.iter().find(|version| version.own_ref() == source));
             let repeats = source.is_some_and(|source| {
                 source.dataset_version < manifest.dataset_version && manifest.repeats(source)
             });
@@ -106,9 +106,9 @@ impl Audit<'_> {
     /// The hint for readers, where there is one, is a copy of a manifest.
     fn check_hint(&mut self, versions: &[Manifest]) -> Result<()> {
         let Some(hint) = self.store.find(METADATA)? else { return Ok(()) };
-        let of = Manifest::parse(&hint).ok().filter(|hint| {
-            versions.iter().any(|version| version.own_ref() == hint.own_ref())
-        });
+        let of = Manifest::parse(&hint)
+            .ok()
+            .filter(|hint| versions.iter().any(|version| version.own_ref() == hint.own_ref()));
         if of.is_none() {
             self.report(METADATA, "it is a copy of a manifest");
         }

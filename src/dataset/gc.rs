@@ -80,7 +80,11 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Collected> {
     let mut id = options.id;
     loop {
         match try_gc(store, options, id) {
-            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
+            // Another collection may delete what this one is about to read.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Corrupt)
+                    && tries < TRIES =>
+            {
                 id = options.id.of_try(tries);
                 tries += 1;
             }
@@ -179,8 +183,7 @@ fn kept_manifests(store: &Store, newest: &Manifest) -> Result<Vec<Manifest>> {
 fn oldest_to_keep(newest: &Manifest, versions: &[Manifest], options: &GcOptions) -> u64 {
     let is_wanted = |manifest: &Manifest| {
         let version = manifest.dataset_version;
-        let among_newest =
-            options.keep.is_some_and(|keep| newest.dataset_version - version < keep);
+        let among_newest = options.keep.is_some_and(|keep| newest.dataset_version - version < keep);
         // A time that cannot be read, or is yet to come, is no reason to give it up.
         let age = parse_time(&manifest.created).and_then(|at| options.now.duration_since(at).ok());
         let is_young = options.older_than.is_some_and(|most| age.is_none_or(|age| age <= most));

@@ -26,7 +26,13 @@ const MAX_NAME: usize = 64;
 /// [`NotFound`](crate::error::ErrorKind::NotFound) when there is no such version or it was given up,
 /// [`Conflict`](crate::error::ErrorKind::Conflict) when another transaction gave it up, or changed
 /// the same name, at the same time.
-pub fn tag(store: &Store, name: &str, at: &At, created: &str, id: TransactionId) -> Result<Dataset> {
+pub fn tag(
+    store: &Store,
+    name: &str,
+    at: &At,
+    created: &str,
+    id: TransactionId,
+) -> Result<Dataset> {
     check_tag(name).map_err(|error| Error::usage(error.to_string()))?;
     let newest = Dataset::open(store, At::Newest)?;
     let version = newest.resolve(at)?;
@@ -57,7 +63,9 @@ fn change(
     let store = newest.store();
     let before = newest.manifest().tags.get(name);
     let lost = |what: String| {
-        Err(Error::conflict(what).help("look at 'log', then run the command again").at(store.name("")))
+        Err(Error::conflict(what)
+            .help("look at 'log', then run the command again")
+            .at(store.name("")))
     };
     let draft = newest.redraft(Operation::Tag, created);
     Transaction::begin(store, Some(newest), id)?.commit_with(draft, &|next, parent| {
@@ -82,9 +90,9 @@ fn change(
 pub(super) fn check_tag(name: &str) -> Result<()> {
     let bytes = name.as_bytes();
     let is_plain = bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b));
-    let is_number = name.strip_prefix('v').is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())
-    });
+    let is_number = name
+        .strip_prefix('v')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
     let starts = bytes.first().is_some_and(u8::is_ascii_alphabetic);
     if is_plain && starts && !is_number && bytes.len() <= MAX_NAME {
         return Ok(());
