@@ -25,24 +25,31 @@
 //! [`ChunkEntry::counts`] and in objects of their own.
 
 mod audit;
+mod change;
 mod commit;
 mod copy;
 mod digest;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod repair;
+mod share;
 mod tag;
 mod time;
+mod transfer;
 mod verify;
 
 pub use self::{
     audit::audit,
+    change::Change,
     commit::{Draft, Transaction, TransactionId},
-    copy::{Copied, copy, copy_all},
+    copy::{Copied, Outstanding, copy, copy_all, outstanding, outstanding_of_all},
     digest::Checksum,
     fields::Fields,
     gc::{Collected, GcOptions, gc},
@@ -53,6 +60,8 @@ pub use self::{
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
+    repair::{Repaired, repair},
+    share::share,
     tag::{tag, untag},
     verify::{ChunkCheck, Problem, Report, verify},
 };

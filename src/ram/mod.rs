@@ -10,6 +10,8 @@ mod depth;
 pub mod depths;
 pub mod export;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 pub mod ingest;
 mod layer;

@@ -3,6 +3,7 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod append;
 mod bad_input;
 mod bytes;
 mod corruption;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use genomic_objects::codec::Effort;
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::paf::order::Ordering;
 use genomic_objects::paf::read::{Places, Query, Reader};
@@ -41,7 +42,7 @@ fn options() -> WriteOptions {
         sample: None,
         threads: 2,
         ordering: Ordering { sort: false, options: SortOptions::default() },
-        overwrite: false,
+        change: Change::Create,
         verify: false,
         dry_run: false,
         created: "2026-01-01T00:00:00Z".into(),

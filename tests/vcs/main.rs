@@ -3,6 +3,7 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod append;
 mod bad_input;
 mod bcf;
 mod bytes;
@@ -18,7 +19,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::{Input, Store};
