@@ -379,7 +379,7 @@ impl Transaction {
             if attempt > 0 {
                 thread::sleep(self.id.wait(attempt, self.store.first_wait()));
             }
-            // Certain not to have been written by this request; an earlier one may have been.
+            // Not written by the last request; but the client may have sent several.
             let mut refused = None;
             match self.store.create(&key, bytes.clone()) {
                 Ok(Creation::Created) => return Ok(Sent::Committed),
@@ -414,10 +414,7 @@ impl Transaction {
                     }
                     None => {}
                 },
-                Ok(Lookup::Denied(error)) | Err(error) => match refused {
-                    Some(error) if doubt.is_none() => return Err(error),
-                    _ => doubt = Some(error),
-                },
+                Ok(Lookup::Denied(error)) | Err(error) => doubt = Some(error),
             }
         }
         let unknown = Error::outcome_unknown("it is not known whether the commit took place")
@@ -462,7 +459,12 @@ impl Transaction {
 
     /// Whether `theirs` condemned an object that `mine` refers to.
     fn has_lost_objects(&self, mine: &Manifest, theirs: &Manifest) -> Result<bool> {
-        let gone: HashSet<String> = condemned(&self.store, theirs)?.into_iter().collect();
+        let gone: HashSet<String> = match condemned(&self.store, theirs) {
+            Ok(names) => names.into_iter().collect(),
+            // The list was collected in its turn, so that nobody knows.
+            Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(true),
+            Err(error) => return Err(error),
+        };
         if gone.is_empty() {
             return Ok(false);
         }

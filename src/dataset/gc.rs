@@ -80,7 +80,11 @@ pub fn gc(store: &Store, options: &GcOptions) -> Result<Collected> {
     let mut id = options.id;
     loop {
         match try_gc(store, options, id) {
-            Err(error) if error.kind() == ErrorKind::Conflict && tries < TRIES => {
+            // Another collection may delete what this one is about to read.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Corrupt)
+                    && tries < TRIES =>
+            {
                 id = options.id.of_try(tries);
                 tries += 1;
             }

@@ -129,7 +129,11 @@ pub fn rollback(store: &Store, at: &At, created: &str, id: TransactionId) -> Res
         );
     }
     let target = newest.at(version)?;
-    check_presence(&target)?;
+    if let Err(error) = check_presence(&target) {
+        // A collection may have given it up meanwhile, which is no damage.
+        Dataset::open(store, At::Newest)?.resolve(&At::Version(version))?;
+        return Err(error);
+    }
 
     let draft = target.redraft(Operation::Rollback, created);
     Transaction::begin(store, Some(&newest), id)?.commit_with(draft, &|next, _| {
