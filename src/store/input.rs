@@ -35,6 +35,8 @@ pub struct Input {
     pub name: String,
     /// Its size in bytes, where that is known.
     pub size: Option<u64>,
+    /// What changes with its content, where that is known: when it was written, or its entity tag.
+    pub version: Option<String>,
     /// Its bytes.
     pub reader: Box<dyn Read + Send>,
 }
@@ -81,7 +83,7 @@ impl Read for Counted {
 pub fn open_input(location: &str, options: &StoreOptions) -> Result<Input> {
     if location == "-" {
         let reader = Box::new(io::stdin());
-        return Ok(Input { name: "standard input".into(), size: None, reader });
+        return Ok(Input { name: "standard input".into(), size: None, version: None, reader });
     }
     let parsed = Location::parse(location)?;
     match parsed.local_path() {
@@ -102,7 +104,10 @@ fn open_file(path: &std::path::Path, name: String) -> Result<Input> {
     }
     // A pipe has no size.
     let size = meta.is_file().then_some(meta.len());
-    Ok(Input { name, size, reader: Box::new(file) })
+    let modified = meta.modified().ok().filter(|_| meta.is_file());
+    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let version = since.map(|since| format!("modified {}", since.as_nanos()));
+    Ok(Input { name, size, version, reader: Box::new(file) })
 }
 
 fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
@@ -129,6 +134,7 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
         First::Ranged(part) => {
             let size = part.size;
             let next = part.bytes.len() as u64;
+            let version = part.e_tag.clone();
             let reader = RangeReader {
                 source,
                 size,
@@ -138,13 +144,13 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
                 ahead: VecDeque::new(),
                 failed: false,
             };
-            Input { name, size: Some(size), reader: Box::new(reader) }
+            Input { name, size: Some(size), version, reader: Box::new(reader) }
         }
         First::Whole { size, body } => {
             let next = Some(source.start_chunk(body));
             let reader =
                 StreamReader { source, size, seen: 0, current: Bytes::new(), next, failed: false };
-            Input { name, size: Some(size), reader: Box::new(reader) }
+            Input { name, size: Some(size), version: None, reader: Box::new(reader) }
         }
     })
 }
