@@ -64,7 +64,7 @@ fn test_depth_of_real_files_is_that_of_samtools() {
         let store = Store::in_memory();
         let opener = |_: usize| {
             let reader = Box::new(Cursor::new(bytes.clone()));
-            Ok(Opened::File(open(name, reader, &SourceOptions::default())?))
+            Ok(Opened::File(open(name, reader, &SourceOptions::default())?, None))
         };
         let options = WriteOptions { region_size: 20_000, ..options() };
         let inputs = [input(Some("it"), name)];

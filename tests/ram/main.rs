@@ -53,7 +53,7 @@ fn convert_with(
     let opener = |number: usize| {
         let (file, bytes) = files[number];
         let reader = Box::new(Cursor::new(bytes.to_vec()));
-        Ok(Opened::File(open(file, reader, &SourceOptions::default())?))
+        Ok(Opened::File(open(file, reader, &SourceOptions::default())?, None))
     };
     let reference = reference.map(|text| {
         let reader: Box<dyn std::io::Read + Send> = Box::new(Cursor::new(text.as_bytes().to_vec()));

@@ -2,6 +2,7 @@
 
 mod bam_to_paf;
 mod bam_to_ram;
+mod compact;
 mod demo;
 mod doctor;
 mod fastq_to_srf;
@@ -26,6 +27,7 @@ mod vcs_to_vcf;
 
 pub(crate) use bam_to_paf::BamToPaf;
 pub(crate) use bam_to_ram::BamToRam;
+pub(crate) use compact::Compact;
 pub(crate) use demo::Demo;
 pub(crate) use doctor::Doctor;
 pub(crate) use fastq_to_srf::FastqToSrf;
