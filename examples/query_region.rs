@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genomic_objects::codec::Effort;
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::paf::order::Ordering;
 use genomic_objects::paf::read::{Places, Query, Reader};
@@ -55,7 +55,7 @@ fn sample() -> Result<Store> {
         sample: None,
         threads: 2,
         ordering: Ordering::default(),
-        overwrite: false,
+        change: Change::Create,
         verify: false,
         dry_run: false,
         created: "2026-01-01T00:00:00Z".to_owned(),

@@ -34,6 +34,9 @@ pub mod codec;
 mod columnar;
 pub mod dataset;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod genome;
 pub mod hail;
 pub mod hive;

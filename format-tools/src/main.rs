@@ -11,6 +11,7 @@
 
 mod cli;
 mod commands;
+mod conversion;
 mod environment;
 mod filters;
 mod interrupt;

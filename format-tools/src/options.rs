@@ -8,11 +8,11 @@ use std::sync::Arc;
 use clap::Args;
 use genomic_objects::dataset::At;
 use genomic_objects::error::{Error, Result};
-use genomic_objects::pipeline::Progress;
+use genomic_objects::pipeline::{Progress, SortOptions};
 use genomic_objects::store::{StoreOptions, open_input};
 
 use crate::output::{self, Output};
-use crate::progress::{Display, Mode};
+use crate::progress::{Display, Mode, Unit};
 use crate::report::{Summary, say};
 use crate::units::parse_size;
 
@@ -47,12 +47,17 @@ impl Messages {
     ) -> Display {
         // A bar between lines of data on one terminal helps nobody.
         let is_in_the_way = output.is_stdout() && io::stdout().is_terminal();
-        self.display(progress, verb, is_in_the_way)
+        self.display(progress, verb, Unit::Reads, is_in_the_way)
     }
 
     /// As [`show`](Self::show) for a job that prints no data.
     pub(crate) fn start_progress(&self, progress: &Arc<Progress>, verb: &'static str) -> Display {
-        self.display(progress, verb, false)
+        self.display(progress, verb, Unit::Reads, false)
+    }
+
+    /// As [`start_progress`](Self::start_progress) for a job that moves objects.
+    pub(crate) fn start_transfer(&self, progress: &Arc<Progress>, verb: &'static str) -> Display {
+        self.display(progress, verb, Unit::Objects, false)
     }
 
     /// Tells the user something, unless nothing is to be said.
@@ -66,6 +71,7 @@ impl Messages {
         &self,
         progress: &Arc<Progress>,
         verb: &'static str,
+        unit: Unit,
         is_in_the_way: bool,
     ) -> Display {
         let mode = match self.progress {
@@ -75,7 +81,7 @@ impl Messages {
             Mode::Auto if self.verbose > 0 => Mode::Plain,
             mode => mode,
         };
-        Display::start(mode, verb, progress)
+        Display::start(mode, verb, unit, progress)
     }
 
     /// Prints what was done: text to standard error, JSON to where no data is.
@@ -108,6 +114,27 @@ impl Threads {
     }
 }
 
+/// Room for putting records in order.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Resources")]
+pub(crate) struct Sorting {
+    /// Memory for putting records in order
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+}
+
+impl Sorting {
+    /// The same for the library.
+    pub(crate) fn options(&self, threads: usize) -> SortOptions {
+        let memory = usize::try_from(self.memory).unwrap_or(usize::MAX);
+        SortOptions { memory, temp_dir: self.temp_dir.clone(), threads }
+    }
+}
+
 /// How stores are reached.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stores")]
@@ -128,6 +155,10 @@ pub(crate) struct Stores {
     #[arg(long)]
     pub(crate) no_sign_request: bool,
 
+    /// Pay for the requests to an S3 bucket of others [env: AWS_REQUEST_PAYER=requester]
+    #[arg(long)]
+    pub(crate) requester_pays: bool,
+
     /// Keep what is fetched of immutable objects in this folder
     #[arg(long, value_name = "DIR", env = "GENOMIC_OBJECTS_CACHE_DIR", hide_env_values = true)]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -145,6 +176,7 @@ impl Stores {
             region: self.s3_region.clone(),
             profile: self.profile.clone(),
             no_sign_request: self.no_sign_request,
+            requester_pays: self.requester_pays,
             cache_dir: self.cache_dir.clone(),
             cache_bytes: self.cache_size,
             ..StoreOptions::default()
@@ -176,12 +208,32 @@ pub(crate) struct WritableStores {
     /// Write although the server cannot tell writers apart ('doctor' finds out): nothing else writes
     #[arg(long)]
     single_writer: bool,
+
+    /// Storage class of new objects of 128 KiB and more, such as STANDARD_IA
+    #[arg(long, value_name = "CLASS")]
+    #[arg(env = "AWS_STORAGE_CLASS", hide_env_values = true)]
+    storage_class: Option<String>,
+
+    /// Server-side encryption of S3: AES256, aws:kms or aws:kms:dsse
+    #[arg(long, value_name = "HOW")]
+    #[arg(env = "AWS_SERVER_SIDE_ENCRYPTION", hide_env_values = true)]
+    sse: Option<String>,
+
+    /// Key for aws:kms
+    #[arg(long, value_name = "ID", env = "AWS_SSE_KMS_KEY_ID", hide_env_values = true)]
+    sse_kms_key_id: Option<String>,
 }
 
 impl WritableStores {
     /// The same for the library.
     pub(crate) fn options(&self) -> StoreOptions {
-        StoreOptions { single_writer: self.single_writer, ..self.stores.options() }
+        StoreOptions {
+            single_writer: self.single_writer,
+            storage_class: self.storage_class.clone(),
+            server_side_encryption: self.sse.clone(),
+            kms_key_id: self.sse_kms_key_id.clone(),
+            ..self.stores.options()
+        }
     }
 }
 

@@ -32,6 +32,15 @@ pub(crate) enum Mode {
     None,
 }
 
+/// What a job's items are, and what its rate is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Reads, and reads per second
+    Reads,
+    /// Objects, and bytes per second
+    Objects,
+}
+
 /// The bar on the terminal, for the signal handler to clear.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
@@ -48,8 +57,13 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    /// Starts a thread that looks at `progress` now and then; `verb` says what happens to reads.
-    pub(crate) fn start(mode: Mode, verb: &'static str, progress: &Arc<Progress>) -> Self {
+    /// Starts a thread that looks at `progress` now and then; `verb` says what happens to the items.
+    pub(crate) fn start(
+        mode: Mode,
+        verb: &'static str,
+        unit: Unit,
+        progress: &Arc<Progress>,
+    ) -> Self {
         let mode = match mode {
             Mode::Auto if std::io::stderr().is_terminal() => Mode::Auto,
             Mode::Auto => Mode::Plain,
@@ -68,7 +82,8 @@ impl Display {
             let started = Instant::now();
             let interval = if mode == Mode::Auto { REDRAW } else { LINE };
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                let state = State { snapshot: progress.snapshot(), elapsed: started.elapsed() };
+                let (snapshot, elapsed) = (progress.snapshot(), started.elapsed());
+                let state = State { unit, snapshot, elapsed };
                 match mode {
                     Mode::Auto => state.draw(verb),
                     Mode::Json => say(&state.json().to_string()),
@@ -93,13 +108,14 @@ impl Drop for Display {
 
 /// The counters at one moment, with the time they took.
 struct State {
+    unit: Unit,
     snapshot: Snapshot,
     elapsed: Duration,
 }
 
 impl State {
-    fn reads_per_second(&self) -> u64 {
-        (self.snapshot.items as f64 / self.elapsed.as_secs_f64().max(1e-3)) as u64
+    fn per_second(&self, number: u64) -> u64 {
+        (number as f64 / self.elapsed.as_secs_f64().max(1e-3)) as u64
     }
 
     /// How much of how much is done, in bytes of input or else in reads.
@@ -120,10 +136,15 @@ impl State {
     fn text(&self, verb: &str) -> String {
         let Snapshot { items, bytes_in, bytes_out, total_in, total_items } = self.snapshot;
         let mut text = format!("{verb} {}", units::count(items));
-        if let (None, Some(total)) = (total_in, total_items) {
+        if let (None, Some(total), _) | (_, Some(total), Unit::Objects) =
+            (total_in, total_items, self.unit)
+        {
             text += &format!(" of {}", units::count(total));
         }
-        text += " reads";
+        text += match self.unit {
+            Unit::Reads => " reads",
+            Unit::Objects => " objects",
+        };
         match total_in {
             Some(total) => {
                 text += &format!(", {} of {}", units::bytes(bytes_in), units::bytes(total));
@@ -137,7 +158,10 @@ impl State {
         if bytes_out > 0 {
             text += &format!(", {} out", units::bytes(bytes_out));
         }
-        text += &format!(", {} reads/s", units::count(self.reads_per_second()));
+        text += &match self.unit {
+            Unit::Reads => format!(", {} reads/s", units::count(self.per_second(items))),
+            Unit::Objects => format!(", {}/s", units::bytes(self.per_second(bytes_in))),
+        };
         if let Some(left) = self.left() {
             text += &format!(", {} left", units::duration(left));
         }
@@ -145,15 +169,29 @@ impl State {
     }
 
     fn json(&self) -> Value {
-        json!({ "progress": {
-            "reads": self.snapshot.items,
-            "bytes_in": self.snapshot.bytes_in,
-            "bytes_out": self.snapshot.bytes_out,
-            "total_bytes_in": self.snapshot.total_in,
-            "total_reads": self.snapshot.total_items,
-            "seconds": self.elapsed.as_secs_f64(),
-            "reads_per_second": self.reads_per_second(),
-            "seconds_left": self.left().map(|left| left.as_secs_f64()),
+        let snapshot = &self.snapshot;
+        let (seconds, left) = (self.elapsed.as_secs_f64(), self.left());
+        let left = left.map(|left| left.as_secs_f64());
+        json!({ "progress": match self.unit {
+            Unit::Reads => json!({
+                "reads": snapshot.items,
+                "bytes_in": snapshot.bytes_in,
+                "bytes_out": snapshot.bytes_out,
+                "total_bytes_in": snapshot.total_in,
+                "total_reads": snapshot.total_items,
+                "seconds": seconds,
+                "reads_per_second": self.per_second(snapshot.items),
+                "seconds_left": left,
+            }),
+            Unit::Objects => json!({
+                "objects": snapshot.items,
+                "bytes": snapshot.bytes_in,
+                "total_objects": snapshot.total_items,
+                "total_bytes": snapshot.total_in,
+                "seconds": seconds,
+                "bytes_per_second": self.per_second(snapshot.bytes_in),
+                "seconds_left": left,
+            }),
         }})
     }
 
@@ -186,7 +224,7 @@ mod tests {
             total_in,
             total_items: None,
         };
-        State { snapshot, elapsed: Duration::from_secs(10) }
+        State { unit: Unit::Reads, snapshot, elapsed: Duration::from_secs(10) }
     }
 
     #[test]
@@ -206,8 +244,20 @@ mod tests {
     fn test_state_counts_reads_where_the_input_has_no_size() {
         let snapshot = Snapshot { bytes_in: 0, total_items: Some(200_000), ..state(None).snapshot };
         assert_eq!(
-            State { snapshot, elapsed: Duration::from_secs(10) }.text("wrote"),
+            State { snapshot, ..state(None) }.text("wrote"),
             "wrote 50,000 of 200,000 reads (25 %), 7.00 MB out, 5,000 reads/s, 30.0 s left"
         );
+    }
+
+    #[test]
+    fn test_state_of_a_transfer_counts_objects_and_bytes() {
+        let all = state(Some(1_000_000_000));
+        let snapshot = Snapshot { items: 3, bytes_out: 0, total_items: Some(12), ..all.snapshot };
+        let transfer = State { unit: Unit::Objects, snapshot, ..all };
+        assert_eq!(
+            transfer.text("sent"),
+            "sent 3 of 12 objects, 250 MB of 1.00 GB (25 %), 25.0 MB/s, 30.0 s left"
+        );
+        assert_eq!(transfer.json()["progress"]["bytes_per_second"], 25_000_000);
     }
 }

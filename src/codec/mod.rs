@@ -19,6 +19,8 @@ mod bytes;
 mod choose;
 pub mod cursor;
 mod entropy;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod names;
 mod order2;
 mod planes;

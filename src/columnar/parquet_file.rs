@@ -48,6 +48,18 @@ impl PageCompression {
         }
     }
 
+    /// What goes by a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::error::ErrorKind::Unsupported) for a name that is not known.
+    pub fn of_name(name: &str) -> Result<Self> {
+        Self::parse(name, 0).ok().filter(|known| known.name() == name).ok_or_else(|| {
+            Error::unsupported(format!("the compression {name:?} is not known"))
+                .help("use a newer version of this program")
+        })
+    }
+
     fn for_parquet(self) -> Result<Compression> {
         Ok(match self {
             Self::Zstd(level) => Compression::ZSTD(ZstdLevel::try_new(level).map_err(|_| {

@@ -1,24 +1,29 @@
 //! Copying datasets between stores: objects first, what makes them visible last.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-    thread,
-};
-
 use super::{
     commit::{Transaction, TransactionId, refresh_metadata},
-    digest::Checksum,
     gc::{CONDEMNED_KIND, condemned_ever},
     manifest::{Manifest, Operation},
-    open::{At, Dataset, find_version, missing, read_checked},
+    open::{At, Dataset, find_version, missing},
     paths::manifest_path,
+    transfer::{Objects, send, sort_out},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     pipeline::Progress,
     store::{Creation, Store},
 };
+
+/// What a copy has yet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Objects to be sent.
+    pub objects: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Objects that are there already.
+    pub skipped: u64,
+}
 
 /// What a copy did.
 #[derive(Debug)]
@@ -34,7 +39,8 @@ pub struct Copied {
 }
 
 /// Copies one version into `target`, where it becomes a version of its own: the first, or with
-/// `overwrite` the next. Every object is checked against its checksum on the way.
+/// `overwrite` the next. `threads` objects at a time are sent, each checked against its checksum on
+/// the way; a copy that was interrupted sends only what is not there yet.
 ///
 /// # Errors
 ///
@@ -49,7 +55,7 @@ pub fn copy(
     progress: Option<&Progress>,
 ) -> Result<Copied> {
     let transaction = Transaction::for_output(target, overwrite, id)?;
-    let objects = objects_of(source)?;
+    let objects = content_of(source)?;
     let operation = match transaction.base() {
         Some(base) => {
             let condemned = condemned_ever(target, base.manifest())?;
@@ -88,20 +94,10 @@ pub fn copy_all(
     threads: usize,
     progress: Option<&Progress>,
 ) -> Result<Copied> {
-    let newest = Dataset::open(source, At::Newest)?.manifest().clone();
-    let mut objects = Objects::new();
-    for version in newest.oldest_version..=newest.dataset_version {
-        let manifest = find_version(source, version)?
-            .ok_or_else(|| missing(source, &manifest_path(version)))?;
-        objects.extend(objects_of(&Dataset::new(source, manifest))?);
-    }
-    if let Some(there) = Dataset::find(target)? {
-        check_same_history(source, there.manifest(), target)?;
-    }
+    let (newest, objects, there) = history_of(source, target)?;
     let sent = send(source, target, &objects, threads, progress)?;
 
-    let mut last = None;
-    for version in 1..=newest.dataset_version {
+    for version in there + 1..=newest.dataset_version {
         let key = manifest_path(version);
         let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
         match target.create(&key, bytes.clone())? {
@@ -112,21 +108,59 @@ pub fn copy_all(
                 }
             }
         }
-        last = Some(bytes);
     }
-    if let Some(bytes) = last {
-        refresh_metadata(target, newest.dataset_version, bytes);
-    }
+    // Also where only this was left to do.
+    let key = manifest_path(newest.dataset_version);
+    let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
+    refresh_metadata(target, newest.dataset_version, bytes);
     let dataset = Dataset::open(target, At::Newest)?;
     Ok(Copied { dataset, objects: sent.objects, bytes: sent.bytes, skipped: sent.skipped })
 }
 
-fn check_same_history(source: &Store, there: &Manifest, target: &Store) -> Result<()> {
-    let version = there.dataset_version;
-    match find_version(source, version)? {
-        Some(here) if here.digest == there.digest => Ok(()),
-        _ => Err(other_history(target, version)),
+/// What [`copy`] would send.
+///
+/// # Errors
+///
+/// When either dataset cannot be read.
+pub fn outstanding(source: &Dataset, target: &Store) -> Result<Outstanding> {
+    Ok(sort_out(target, &content_of(source)?)?.outstanding())
+}
+
+/// What [`copy_all`] would send.
+///
+/// # Errors
+///
+/// As [`copy_all`].
+pub fn outstanding_of_all(source: &Store, target: &Store) -> Result<Outstanding> {
+    let (_, objects, _) = history_of(source, target)?;
+    Ok(sort_out(target, &objects)?.outstanding())
+}
+
+/// The newest version, the objects of all versions kept, and the newest version that `target` has
+/// of the same history, 0 for none.
+fn history_of(source: &Store, target: &Store) -> Result<(Manifest, Objects, u64)> {
+    let newest = Dataset::open(source, At::Newest)?.manifest().clone();
+    let there = match Dataset::find(target)? {
+        Some(there) => {
+            let version = there.manifest().dataset_version;
+            let digest = match find_version(source, version)? {
+                Some(here) => here.digest,
+                None => return Err(other_history(target, version)),
+            };
+            if digest != there.manifest().digest {
+                return Err(other_history(target, version));
+            }
+            version
+        }
+        None => 0,
+    };
+    let mut objects = Objects::new();
+    for version in newest.oldest_version..=newest.dataset_version {
+        let manifest = find_version(source, version)?
+            .ok_or_else(|| missing(source, &manifest_path(version)))?;
+        objects.extend(objects_of(&Dataset::new(source, manifest), true)?);
     }
+    Ok((newest, objects, there))
 }
 
 fn other_history(target: &Store, version: u64) -> Error {
@@ -135,14 +169,17 @@ fn other_history(target: &Store, version: u64) -> Error {
         .at(target.name(""))
 }
 
-/// Size and checksum of objects by path.
-type Objects = BTreeMap<String, (u64, Checksum)>;
+/// What a version consists of, but for its manifest and the names it condemned, which concern the
+/// place where they were collected.
+fn content_of(dataset: &Dataset) -> Result<Objects> {
+    objects_of(dataset, false)
+}
 
-/// The objects of a version that a copy needs: all but its manifest and the names it condemned.
-fn objects_of(dataset: &Dataset) -> Result<Objects> {
+pub(super) fn objects_of(dataset: &Dataset, with_condemned: bool) -> Result<Objects> {
     let manifest = dataset.manifest();
     let mut objects = Objects::new();
-    for object in manifest.objects.iter().filter(|object| object.kind != CONDEMNED_KIND) {
+    let is_wanted = |kind: &str| with_condemned || kind != CONDEMNED_KIND;
+    for object in manifest.objects.iter().filter(|object| is_wanted(&object.kind)) {
         objects.insert(object.path.clone(), (object.size_bytes, object.checksum));
     }
     for segment in &manifest.chunk_segments {
@@ -152,65 +189,4 @@ fn objects_of(dataset: &Dataset) -> Result<Objects> {
         objects.insert(chunk.path.clone(), (chunk.size_bytes, chunk.checksum));
     }
     Ok(objects)
-}
-
-#[derive(Default)]
-struct Sent {
-    objects: u64,
-    bytes: u64,
-    skipped: u64,
-}
-
-/// Copies objects, `threads` at a time. Names are never reused, so an object that is there with
-/// the right size is the same one.
-fn send(
-    source: &Store,
-    target: &Store,
-    objects: &Objects,
-    threads: usize,
-    progress: Option<&Progress>,
-) -> Result<Sent> {
-    let present: HashMap<String, u64> =
-        target.list("")?.into_iter().map(|object| (object.key, object.size)).collect();
-    let mut sent = Sent::default();
-    let mut tasks = Vec::new();
-    for (path, &(size, checksum)) in objects {
-        if present.get(path) == Some(&size) {
-            sent.skipped += 1;
-        } else {
-            sent.objects += 1;
-            sent.bytes += size;
-            tasks.push((path, size, checksum));
-        }
-    }
-    if let Some(progress) = progress {
-        progress.set_total_in(sent.bytes);
-    }
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let work = || -> Result<()> {
-        while let Some(&(path, size, checksum)) = tasks.get(next.fetch_add(1, Relaxed)) {
-            if failed.load(Relaxed) {
-                break;
-            }
-            let outcome = read_checked(source, path, size, checksum)
-                .and_then(|bytes| target.put(path, bytes));
-            if outcome.is_err() {
-                failed.store(true, Relaxed);
-                return outcome;
-            }
-            if let Some(progress) = progress {
-                progress.add_bytes_in(size);
-                progress.add_bytes_out(size);
-            }
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..threads.clamp(1, tasks.len().max(1))).map(|_| scope.spawn(work)).collect();
-        let died = |_| Err(Error::new(ErrorKind::Internal, "a thread that copied objects died"));
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(died))
-    })?;
-    Ok(sent)
 }

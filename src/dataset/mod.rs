@@ -24,21 +24,28 @@
 //! It knows nothing of reads or variants: formats keep their facts in [`Manifest::fields`], in
 //! [`ChunkEntry::counts`] and in objects of their own.
 
+mod change;
 mod commit;
 mod copy;
 mod digest;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gc;
 mod history;
 mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod repair;
+mod share;
+mod transfer;
 mod verify;
 
 pub use self::{
+    change::Change,
     commit::{Draft, Transaction, TransactionId},
-    copy::{Copied, copy, copy_all},
+    copy::{Copied, Outstanding, copy, copy_all, outstanding, outstanding_of_all},
     digest::Checksum,
     fields::Fields,
     gc::{Collected, GcOptions, gc},
@@ -49,5 +56,7 @@ pub use self::{
     },
     open::{At, Dataset, LiveObject},
     paths::{METADATA, folders, manifest_path},
+    repair::{Repaired, repair},
+    share::share,
     verify::{ChunkCheck, Problem, Report, verify},
 };

@@ -5,6 +5,8 @@
 
 pub mod bed;
 pub mod contig;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod interval;
 pub mod region;
 

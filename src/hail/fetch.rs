@@ -36,7 +36,7 @@ impl PartBytes {
     }
 
     /// Bytes in memory.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn in_memory(bytes: Bytes) -> Self {
         Self { source: None, current: bytes, taken: 0 }
     }

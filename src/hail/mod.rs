@@ -16,6 +16,8 @@ mod call;
 mod codec;
 mod encoded;
 mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grammar;
 mod json;
 mod lz4;

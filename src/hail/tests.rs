@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::codec::Codec;
 use super::fetch::PartBytes;
+use super::fuzzing::{TYPES, stacks};
 use super::json::to_json;
 use super::partition::{BatchLimits, PartitionReader};
 use super::types::VType;
@@ -37,12 +38,7 @@ fn read(codec: &Codec, bytes: &[u8], rows: u64) -> Result<Vec<Value>> {
     Ok(found)
 }
 
-const VRS: (&str, &str) = (
-    "EBaseStruct{locus:+EBaseStruct{contig:+EBinary,position:+EInt32},alleles:+EArray[+EBinary],\
-     info:+EBaseStruct{ids:EArray[EBinary],error:EArray[EBinary],starts:EArray[EInt32]}}",
-    "Struct{locus:Locus(GRCh38),alleles:Array[String],\
-     info:Struct{ids:Array[String],error:Array[String],starts:Array[Int32]}}",
-);
+const VRS: (&str, &str) = TYPES[0];
 
 #[test]
 fn test_the_worked_example_is_read() {
@@ -160,51 +156,6 @@ fn test_blocks_that_lie_are_refused() {
     for bytes in [&[65][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 1], &[0x80], &[3, 0]] {
         assert!(read(&varint, bytes, 0).is_err(), "{bytes:?}");
     }
-}
-
-/// Types that take every path of the decoder.
-const TYPES: [(&str, &str); 5] = [
-    VRS,
-    (
-        "EBaseStruct{a:EArray[EBaseStruct{b:EBoolean,c:EFloat32,d:EInt64}],e:EInt32,f:EFloat64}",
-        "Struct{a:Array[Struct{b:Boolean,c:Float32,d:Int64}],e:Call,f:Float64}",
-    ),
-    (
-        "EBaseStruct{a:EArray2[+EBaseStruct{key:EBinary2,value:EVarint}],b:ENDArrayColumnMajor[+EVarint,3]}",
-        "Struct{a:Dict[String,Int32],b:NDArray[Int64,3]}",
-    ),
-    (
-        "EBaseStruct{i:EBaseStruct{start:EInt32,end:EInt32,includesStart:+EBoolean,includesEnd:+EBoolean},t:EBaseStruct{`0`:EBinary,`1`:EBaseStruct{}}}",
-        "Struct{t:Tuple[String,Struct{}],i:Interval[Int32]}",
-    ),
-    (
-        "EBaseStruct{a:EArray[EArray[EArray[EBaseStruct{}]]]}",
-        "Struct{a:Array[Array[Array[Struct{}]]]}",
-    ),
-];
-
-fn stacks() -> Vec<Value> {
-    let mut stacks = vec![json!({ "name": "StreamBufferSpec" })];
-    for codec in [
-        None,
-        Some("ZstdBlockBufferSpec"),
-        Some("LZ4BlockBufferSpec"),
-        Some("LZ4SizeBasedBlockBufferSpec"),
-    ] {
-        for stream in ["StreamBlockBufferSpec", "StreamBlockBufferSpec2"] {
-            let stream = json!({ "name": stream });
-            let child = codec.map_or(
-                stream.clone(),
-                |name| json!({ "name": name, "blockSize": 4_096, "child": stream }),
-            );
-            stacks
-                .push(json!({ "name": "BlockingBufferSpec", "blockSize": 4_096, "child": child }));
-        }
-    }
-    let with_varints = |child: &Value| json!({ "name": "LEB128BufferSpec", "child": child });
-    let more: Vec<Value> = stacks.iter().map(with_varints).collect();
-    stacks.extend(more);
-    stacks
 }
 
 proptest! {

@@ -273,6 +273,21 @@ impl Header {
     }
 }
 
+/// Sets the checksums of a chunk right, as far as it is long enough to have them.
+#[cfg(any(test, fuzzing))]
+pub(super) fn set_checksums(bytes: &mut [u8]) {
+    let Some((header, body)) = bytes.split_first_chunk_mut::<HEADER_LEN>() else { return };
+    let length = u32::from_le_bytes([header[56], header[57], header[58], header[59]]) as usize;
+    if let Some((directory, check)) =
+        body.get_mut(..length).and_then(|directory| directory.split_last_chunk_mut::<4>())
+    {
+        *check = crc32c::crc32c(directory).to_le_bytes();
+    }
+    header[20..52].copy_from_slice(&Sha256::digest(&body));
+    let check = crc32c::crc32c(&header[..60]);
+    header[60..].copy_from_slice(&check.to_le_bytes());
+}
+
 impl Chunk {
     /// Reads a whole chunk object and checks all of its checksums.
     ///

@@ -224,7 +224,16 @@ pub fn decode_page(page: &Page, coded: &[u8]) -> Result<Vec<ChunkRef>> {
     }
     let raw = zstd::bulk::decompress(coded, page.raw_size as usize)
         .map_err(|error| Error::corrupt("decompressing an index page").caused_by(error))?;
-    let mut cursor = Cursor::new(&raw, "index page");
+    let chunks = parse_page(&raw)?;
+    if chunks.len() != page.chunks as usize {
+        return Err(Error::corrupt("an index page lists other chunks than the manifest says"));
+    }
+    Ok(chunks)
+}
+
+/// Reads the chunks of a page.
+pub(super) fn parse_page(raw: &[u8]) -> Result<Vec<ChunkRef>> {
+    let mut cursor = Cursor::new(raw, "index page");
     let mut chunks = Vec::new();
     while !cursor.is_done() {
         let path_len = cursor.number()?;
@@ -239,9 +248,6 @@ pub fn decode_page(page: &Page, coded: &[u8]) -> Result<Vec<ChunkRef>> {
         let entries_len = cursor.number()?;
         let blocks = directory::decode(cursor.take(entries_len)?, data_start)?;
         chunks.push(ChunkRef { path, size, checksum, blocks });
-    }
-    if chunks.len() != page.chunks as usize {
-        return Err(Error::corrupt("an index page lists other chunks than the manifest says"));
     }
     Ok(chunks)
 }

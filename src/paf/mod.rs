@@ -9,17 +9,22 @@
 //! last bit, or the call fails; a query misses no record and gives none twice; a flipped byte is an
 //! error that names its object, or changes nothing; equal input and options give equal chunks.
 
+mod base;
 pub mod block;
 pub mod chunk;
 pub mod depth;
 pub mod directory;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod index;
 pub mod manifest;
+mod merge;
 pub mod order;
 pub mod partition;
 pub mod place;
 pub mod read;
 mod scan;
 pub mod selection;
+mod tally;
 pub mod verify;
 pub mod write;

@@ -19,10 +19,9 @@ pub struct Ordering {
     pub options: SortOptions,
 }
 
-/// Records of a source, in order, as sections.
-pub(super) struct Sections<'a> {
+/// Records of a source, in order.
+pub(super) struct Ordered<'a> {
     origin: Origin<'a>,
-    partitioner: Option<Partitioner>,
     /// Whether the order of the input was another.
     pub(super) reordered: bool,
     /// Whether all records have been counted as progress.
@@ -38,60 +37,78 @@ enum Origin<'a> {
         seen: u64,
         last: Option<Place>,
     },
-    /// Sorted; `keep_order` where the input had another order.
-    Sorted { sorted: Sorted, keep_order: bool },
+    /// Sorted.
+    Sorted(Sorted),
 }
 
-impl<'a> Sections<'a> {
+impl<'a> Ordered<'a> {
     /// Begins. Unless the header declares coordinate order, this reads the whole source and sorts it.
     pub(super) fn new(
         source: &'a mut dyn Source,
-        window: u64,
         ordering: &Ordering,
         progress: &Progress,
     ) -> Result<Self> {
         let declared = source.header().sort_order() == SortOrder::Coordinate;
-        let partitioner = Some(Partitioner::new(window));
         if declared && !ordering.sort {
             let batch = RecordBatch::new();
             let origin = Origin::Stream { source, batch, at: 0, seen: 0, last: None };
-            return Ok(Self { origin, partitioner, reordered: false, counted: false });
+            return Ok(Self { origin, reordered: false, counted: false });
         }
         let (sorted, reordered) = sort(source, ordering.options.clone(), progress)?;
-        let origin = Origin::Sorted { sorted, keep_order: reordered };
-        Ok(Self { origin, partitioner, reordered, counted: true })
+        Ok(Self { origin: Origin::Sorted(sorted), reordered, counted: true })
+    }
+
+    /// The next record with its place and its number in the input; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(Place, &[u8], u64)>> {
+        match &mut self.origin {
+            Origin::Stream { source, batch, at, seen, last } => {
+                if *at == batch.len() {
+                    if !source.read(batch, Limit::default())? {
+                        return Ok(None);
+                    }
+                    *at = 0;
+                }
+                let record = batch.get(*at);
+                let place = Place::of(&record);
+                *seen += 1;
+                if last.is_some_and(|last| place < last) {
+                    return Err(out_of_order(&record, *seen));
+                }
+                *last = Some(place);
+                *at += 1;
+                Ok(Some((place, record.bytes(), *seen - 1)))
+            }
+            Origin::Sorted(sorted) => {
+                let Some((_, bytes)) = sorted.next()? else { return Ok(None) };
+                let (ordinal, bytes) = split_ordinal(bytes)?;
+                let record = Record::trusted(bytes)
+                    .ok_or_else(|| Error::internal("the sorter changed a record"))?;
+                Ok(Some((Place::of(&record), bytes, ordinal)))
+            }
+        }
+    }
+}
+
+/// Records of a source, in order, as sections.
+pub(super) struct Sections<'a> {
+    input: Ordered<'a>,
+    partitioner: Option<Partitioner>,
+}
+
+impl<'a> Sections<'a> {
+    /// Of records in order.
+    pub(super) fn new(input: Ordered<'a>, window: u64) -> Self {
+        Self { input, partitioner: Some(Partitioner::new(window)) }
     }
 
     /// The next section; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Section>> {
         let Some(partitioner) = &mut self.partitioner else { return Ok(None) };
-        loop {
-            let section = match &mut self.origin {
-                Origin::Stream { source, batch, at, seen, last } => {
-                    if *at == batch.len() {
-                        if !source.read(batch, Limit::default())? {
-                            break;
-                        }
-                        *at = 0;
-                    }
-                    let record = batch.get(*at);
-                    let place = Place::of(&record);
-                    *seen += 1;
-                    if last.is_some_and(|last| place < last) {
-                        return Err(out_of_order(&record, *seen));
-                    }
-                    *last = Some(place);
-                    *at += 1;
-                    partitioner.push(&record, None)
-                }
-                Origin::Sorted { sorted, keep_order } => {
-                    let Some((_, bytes)) = sorted.next()? else { break };
-                    let (ordinal, bytes) = split_ordinal(bytes)?;
-                    let record = Record::trusted(bytes)
-                        .ok_or_else(|| Error::internal("the sorter changed a record"))?;
-                    partitioner.push(&record, keep_order.then_some(ordinal))
-                }
-            };
+        let keep_order = self.input.reordered;
+        while let Some((_, bytes, ordinal)) = self.input.next()? {
+            let record = Record::trusted(bytes)
+                .ok_or_else(|| Error::internal("a record was changed on its way"))?;
+            let section = partitioner.push(&record, keep_order.then_some(ordinal));
             if section.is_some() {
                 return Ok(section);
             }

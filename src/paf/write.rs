@@ -4,25 +4,27 @@
 //! later ones are read; what is held in memory is bounded by blocks in flight, the chunk being
 //! gathered, and the chunks on their way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::base::Base;
 use super::chunk::{Chunk, ChunkBuilder, EncodedBlock};
 use super::index::{self, ChunkRef};
 use super::manifest::{self, ContigFields, Details};
-use super::order::{Ordering, Sections};
+use super::merge::{Merge, Step};
+use super::order::{Ordered, Ordering, Sections};
 use super::partition::Section;
+use super::tally::Tally;
 use crate::codec::Effort;
 use crate::dataset::{
-    Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Operation, Transaction,
-    TransactionId, folders,
+    Change, Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Transaction, TransactionId,
+    folders,
 };
 use crate::error::{Error, Result};
 use crate::pipeline::{Progress, ordered_by_weight};
-use crate::records::alignments::stats::{ContigCounts, Flagstat};
 use crate::records::alignments::{Header, Source};
 use crate::store::{Store, Uploader};
 
@@ -48,8 +50,9 @@ pub struct WriteOptions {
     pub threads: usize,
     /// How records out of order are sorted.
     pub ordering: Ordering,
-    /// Replace the content of an existing dataset by a new version.
-    pub overwrite: bool,
+    /// What becomes of a dataset that is there: reads are added to it, or take the place of those
+    /// of some contigs. Both take window and effort from the dataset.
+    pub change: Change,
     /// Read everything back and compare it with the input before the commit.
     pub verify: bool,
     /// Encode everything and write nothing.
@@ -65,9 +68,9 @@ pub struct WriteOptions {
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
-    /// How many reads.
+    /// How many reads came from the input.
     pub reads: u64,
-    /// Bytes of all reads as BAM has them before compression.
+    /// Bytes of all reads that were encoded, as BAM has them before compression.
     pub record_bytes: u64,
     /// How many chunks.
     pub chunks: u64,
@@ -91,7 +94,7 @@ pub struct Summary {
 ///
 /// # Errors
 ///
-/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set, before
+/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and must be none, before
 /// anything is read; what the source and the store report; [`Corrupt`](crate::error::ErrorKind::Corrupt) where
 /// verification finds a difference. Then nothing is visible, and what was uploaded is deleted as far
 /// as the store lets.
@@ -101,11 +104,17 @@ pub fn write(
     options: &WriteOptions,
     progress: &Arc<Progress>,
 ) -> Result<Summary> {
-    let may_exist = options.overwrite || options.dry_run;
-    let transaction = Transaction::for_output(store, may_exist, options.transaction)?;
-    let header = source.header().clone();
-    let written = Writer::new(store, &transaction, &header, options, progress)
-        .and_then(|writer| writer.run(source));
+    let transaction = options.change.begin(store, options.transaction, options.dry_run)?;
+    let base = options.change.base(&transaction);
+    let base = base.map(|base| Base::read(base, &options.change, source.header())).transpose();
+    let written = base.and_then(|base| {
+        let input = source.header().clone();
+        let (header, options) = match &base {
+            Some(base) => (base.header.clone(), base.adopted(options, &input)),
+            None => (input, options.clone()),
+        };
+        Writer::new(store, &transaction, &header, &options, progress)?.run(source, base.as_ref())
+    });
     let (draft, mut summary) = match written {
         Ok(written) => written,
         Err(error) => {
@@ -125,9 +134,29 @@ pub fn write(
 struct Encoded {
     block: EncodedBlock,
     ends_chunk: bool,
-    flagstat: Flagstat,
-    contigs: ContigCounts,
-    bases: u64,
+    tally: Tally,
+}
+
+/// What comes out in order.
+enum Ready {
+    Block(Encoded),
+    /// A chunk of the base that stays.
+    Kept(usize),
+}
+
+/// Where blocks come from.
+enum Steps<'a> {
+    Sections(Sections<'a>),
+    Merge(Merge<'a>),
+}
+
+impl Steps<'_> {
+    fn next(&mut self) -> Result<Option<Step>> {
+        match self {
+            Self::Sections(sections) => Ok(sections.next()?.map(Step::Section)),
+            Self::Merge(merge) => merge.next(),
+        }
+    }
 }
 
 /// The state of a conversion on the side where blocks come out in order.
@@ -140,14 +169,13 @@ struct Writer<'a> {
     uploader: Uploader,
     folders: Vec<String>,
     chunk: ChunkBuilder,
-    last_stem: (String, u32),
+    stems: HashMap<String, u32>,
     last_window: Option<(u32, u64)>,
     unplaced_reads: u64,
     chunks: Vec<ChunkEntry>,
     index: index::Builder,
-    flagstat: Flagstat,
-    contigs: ContigCounts,
-    bases: u64,
+    tally: Tally,
+    keeps_input_order: bool,
     summary: Summary,
 }
 
@@ -169,55 +197,88 @@ impl<'a> Writer<'a> {
             uploader: Uploader::new(store.clone(), UPLOADS_IN_FLIGHT).count_into(progress.clone()),
             folders: folders(&names, &[]),
             chunk: ChunkBuilder::default(),
-            last_stem: Default::default(),
+            stems: HashMap::new(),
             last_window: None,
             unplaced_reads: 0,
             chunks: Vec::new(),
             index: index::Builder::default(),
-            flagstat: Flagstat::default(),
-            contigs: ContigCounts::new(names.len()),
-            bases: 0,
+            tally: Tally::new(names.len()),
+            keeps_input_order: false,
             summary: Summary::default(),
         })
     }
 
     /// Converts everything up to the commit.
-    fn run(mut self, source: &mut dyn Source) -> Result<(Draft, Summary)> {
+    fn run(mut self, source: &mut dyn Source, base: Option<&Base>) -> Result<(Draft, Summary)> {
         let options = self.options;
-        let mut sections =
-            Sections::new(source, options.chunk_size, &options.ordering, self.progress)?;
-        self.summary.reordered = sections.reordered;
+        let input = Ordered::new(source, &options.ordering, self.progress)?;
+        self.summary.reordered = input.reordered;
+        self.keeps_input_order = match base {
+            Some(base) => base.first_ordinal().is_some(),
+            None => input.reordered,
+        };
         // Sorted records have been counted while they were read.
-        let counts_here = !sections.counted;
+        let counts_here = !input.counted;
+        let mut steps = match base {
+            Some(base) => Steps::Merge(Merge::new(base, input, options.chunk_size)?),
+            None => Steps::Sections(Sections::new(input, options.chunk_size)),
+        };
         let progress = self.progress.clone();
         let contig_count = self.header.contigs().len();
         ordered_by_weight(
             options.threads,
             RECORDS_IN_FLIGHT,
-            |section: &Section| section.batch.byte_len(),
-            || sections.next(),
-            |section| encode(section, contig_count, options.effort),
-            |encoded| {
-                if counts_here {
-                    progress.add_items(u64::from(encoded.block.entry().records));
+            |step: &Step| match step {
+                Step::Section(section) => section.batch.byte_len(),
+                Step::Keep(_) => 0,
+            },
+            || steps.next(),
+            |step| match step {
+                Step::Section(section) => {
+                    encode(section, contig_count, options.effort).map(Ready::Block)
                 }
-                self.take(encoded)
+                Step::Keep(number) => Ok(Ready::Kept(number)),
+            },
+            |ready| match ready {
+                Ready::Block(encoded) => {
+                    if counts_here {
+                        progress.add_items(u64::from(encoded.block.entry().records));
+                    }
+                    self.take(encoded)
+                }
+                Ready::Kept(number) => self.keep(base, number),
             },
         )?;
-        self.finish()
+        self.summary.reads = self.tally.reads;
+        if let (Steps::Merge(merge), Some(base)) = (&steps, base) {
+            let mut tally = base.tally()?;
+            tally.take_off(&merge.gone);
+            self.tally.merge(&tally);
+            self.summary.reads = merge.added;
+        }
+        self.finish(base)
     }
 
     /// Adds the next block.
     fn take(&mut self, encoded: Encoded) -> Result<()> {
-        let entry = encoded.block.entry();
-        self.summary.reads += u64::from(entry.records);
-        self.summary.record_bytes += entry.raw_bytes;
+        self.summary.record_bytes += encoded.block.entry().raw_bytes;
         self.summary.blocks += 1;
-        self.flagstat.merge(&encoded.flagstat);
-        self.contigs.merge(&encoded.contigs);
-        self.bases += encoded.bases;
+        self.tally.merge(&encoded.tally);
         self.chunk.push(encoded.block);
         if encoded.ends_chunk { self.close_chunk() } else { Ok(()) }
+    }
+
+    /// Takes a chunk of the base over as it is.
+    fn keep(&mut self, base: Option<&Base>, number: usize) -> Result<()> {
+        let kept = base.and_then(|base| base.chunks.get(number));
+        let (chunk, entry) = kept.ok_or_else(|| Error::internal("a chunk of no version"))?;
+        if chunk.extent().is_some_and(|extent| extent.first.contig().is_none()) {
+            self.unplaced_reads += entry.counts.get(manifest::READS).copied().unwrap_or(0);
+        }
+        self.last_window = None;
+        self.index.push(chunk)?;
+        self.chunks.push(entry.clone());
+        Ok(())
     }
 
     /// Uploads the gathered blocks as a chunk.
@@ -290,15 +351,15 @@ impl<'a> Writer<'a> {
             }
         };
         let stem = format!("chunk_{from:010}-{to:010}");
-        let full = format!("{folder}/{stem}");
         // Many reads at one position can fill several chunks, which would have one name.
-        let repeats = if self.last_stem.0 == full { self.last_stem.1 + 1 } else { 0 };
-        self.last_stem = (full, repeats);
-        Ok((folder, if repeats == 0 { stem } else { format!("{stem}-{repeats}") }))
+        let repeats = self.stems.entry(format!("{folder}/{stem}")).or_default();
+        let name = if *repeats == 0 { stem } else { format!("{stem}-{repeats}") };
+        *repeats += 1;
+        Ok((folder, name))
     }
 
     /// Uploads header and index, verifies, and drafts the manifest.
-    fn finish(mut self) -> Result<(Draft, Summary)> {
+    fn finish(mut self, base: Option<&Base>) -> Result<(Draft, Summary)> {
         if !self.chunk.is_empty() {
             self.close_chunk()?;
         }
@@ -321,17 +382,28 @@ impl<'a> Writer<'a> {
             self.summary.verified = true;
         }
         let details = self.details(root);
+        let mut chunks = std::mem::take(&mut self.chunks);
+        // Lists of chunks are shared with the base where nothing lies between its chunks.
+        let known = base.map_or(&[][..], |base| &base.chunks);
+        let keep_chunks = !known.is_empty()
+            && chunks.len() >= known.len()
+            && chunks.iter().zip(known).all(|(entry, (_, known))| entry.path == known.path);
+        if keep_chunks {
+            chunks.drain(..known.len());
+        }
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
-            // A create over a base is recorded as an overwrite.
-            operation: Operation::Create,
-            keep_chunks: false,
+            operation: self.options.change.operation(),
+            keep_chunks,
             created: self.options.created.clone(),
-            inputs: vec![self.options.input.clone()],
+            inputs: base.map_or_else(
+                || vec![self.options.input.clone()],
+                |base| base.with(&self.options.input),
+            ),
             fields: details.to_fields()?,
             objects,
-            chunks: std::mem::take(&mut self.chunks),
+            chunks,
             required_features: Vec::new(),
         };
         self.summary.objects += 2;
@@ -340,9 +412,11 @@ impl<'a> Writer<'a> {
 
     fn details(&self, index: index::Root) -> Details {
         let contigs = self.header.contigs();
-        let mut statistics: BTreeMap<String, u64> = self.flagstat.to_named().into_iter().collect();
-        statistics.insert(manifest::BASES.to_owned(), self.bases);
-        statistics.insert(manifest::CHUNK_BYTES.to_owned(), self.summary.chunk_bytes);
+        let tally = &self.tally;
+        let mut statistics: BTreeMap<String, u64> = tally.flagstat.to_named().into_iter().collect();
+        let chunk_bytes = self.chunks.iter().map(|chunk| chunk.size_bytes).sum();
+        statistics.insert(manifest::BASES.to_owned(), tally.bases);
+        statistics.insert(manifest::CHUNK_BYTES.to_owned(), chunk_bytes);
         Details {
             sample: self.options.sample.clone().or_else(|| self.header.sample().map(str::to_owned)),
             reference: manifest::assembly_of(self.header),
@@ -350,10 +424,10 @@ impl<'a> Writer<'a> {
             chunk_size: self.options.chunk_size,
             compression: manifest::COMPRESSION.to_owned(),
             level: manifest::level_name(self.options.effort).to_owned(),
-            read_count: self.summary.reads,
-            contigs: ContigFields::new(contigs, &self.contigs),
+            read_count: tally.reads,
+            contigs: ContigFields::new(contigs, &tally.contigs),
             statistics,
-            keeps_input_order: self.summary.reordered,
+            keeps_input_order: self.keeps_input_order,
             index,
         }
     }
@@ -361,13 +435,8 @@ impl<'a> Writer<'a> {
 
 /// Encodes a section and counts what is in it.
 fn encode(section: Section, contig_count: usize, effort: Effort) -> Result<Encoded> {
-    let (mut flagstat, mut contigs) = (Flagstat::default(), ContigCounts::new(contig_count));
-    let mut bases = 0;
-    for record in section.batch.iter() {
-        flagstat.add(&record);
-        contigs.add(&record);
-        bases += record.sequence_len() as u64;
-    }
+    let mut tally = Tally::new(contig_count);
+    section.batch.iter().for_each(|record| tally.add(&record));
     let block = EncodedBlock::new(&section.batch, &section.ordinals, effort)?;
-    Ok(Encoded { block, ends_chunk: section.ends_chunk, flagstat, contigs, bases })
+    Ok(Encoded { block, ends_chunk: section.ends_chunk, tally })
 }

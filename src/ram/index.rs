@@ -61,7 +61,7 @@ pub(super) struct RegionRef {
 pub struct Regions(pub(super) Vec<RegionRef>);
 
 impl Regions {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         varint::put(&mut bytes, self.0.len() as u64);
         for region in &self.0 {
@@ -78,7 +78,7 @@ impl Regions {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let rest = &mut &*bytes;
         let count = varint::take_len(rest, MOST)?;
         let mut regions = Vec::new();

@@ -107,7 +107,7 @@ pub(super) fn read_header(frame: &[u8], first: Option<&[u8]>) -> Result<Header> 
 }
 
 /// Reads what [`Header::to_bam_bytes`] makes.
-fn parse_header(bytes: &[u8]) -> Result<Header> {
+pub(super) fn parse_header(bytes: &[u8]) -> Result<Header> {
     let damaged = || Error::corrupt("a sample's header is damaged");
     let rest = &mut bytes.strip_prefix(b"BAM\x01").ok_or_else(damaged)?;
     let take = |rest: &mut &[u8], length: usize| {

@@ -12,6 +12,8 @@ mod depth;
 pub mod depths;
 pub mod export;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grid;
 mod index;
 pub mod ingest;

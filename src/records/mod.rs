@@ -3,6 +3,8 @@
 
 pub mod alignments;
 mod float;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod reads;
 pub(crate) mod stream;
 pub mod variants;

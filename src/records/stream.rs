@@ -14,7 +14,7 @@ pub(crate) type Raw = Box<dyn Read + Send>;
 
 type Buffered = BufReader<Counted>;
 
-const BUFFER_BYTES: usize = 256 << 10;
+pub(crate) const BUFFER_BYTES: usize = if cfg!(fuzzing) { 256 } else { 256 << 10 };
 
 /// The empty BGZF block that ends every complete file (SAM specification §4.1.2).
 const BGZF_EOF: [u8; 28] = [

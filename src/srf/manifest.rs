@@ -123,6 +123,42 @@ pub struct Details {
     pub ordered: Option<View>,
     /// Where names lie: pages of equal ranges of their hashes.
     pub read_ids: Vec<Page>,
+    /// The conversions that the reads came by, in order.
+    pub lanes: Vec<Lane>,
+}
+
+/// The reads of a conversion, or of an append: a lane, as a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Inputs: the next so many of the manifest's `inputs`.
+    pub inputs: u64,
+    /// Chunks: the next so many in the order of the input.
+    pub chunks: u64,
+    /// Reads; both of a pair count.
+    pub reads: u64,
+    /// Bases.
+    pub bases: u64,
+    /// The sum of all qualities.
+    pub quality: u64,
+    /// Bytes of the text.
+    pub text_bytes: u64,
+    /// Reads kept as text.
+    pub reads_kept_as_text: u64,
+}
+
+impl Lane {
+    /// The sums over lanes.
+    pub fn total(lanes: &[Self]) -> Self {
+        lanes.iter().fold(Self::default(), |sum, lane| Self {
+            inputs: sum.inputs.saturating_add(lane.inputs),
+            chunks: sum.chunks.saturating_add(lane.chunks),
+            reads: sum.reads.saturating_add(lane.reads),
+            bases: sum.bases.saturating_add(lane.bases),
+            quality: sum.quality.saturating_add(lane.quality),
+            text_bytes: sum.text_bytes.saturating_add(lane.text_bytes),
+            reads_kept_as_text: sum.reads_kept_as_text.saturating_add(lane.reads_kept_as_text),
+        })
+    }
 }
 
 /// A part of an index object, as an array of four numbers: size, CRC-32C, rows, batches.
@@ -182,7 +218,7 @@ impl Details {
 }
 
 /// The members in the order in which they are written.
-const MEMBERS: [&str; 22] = [
+const MEMBERS: [&str; 23] = [
     "total_reads",
     "total_bases",
     "avg_quality",
@@ -197,6 +233,7 @@ const MEMBERS: [&str; 22] = [
     "styles",
     "reads_kept_as_text",
     "text_bytes",
+    "lanes",
     "chunk_bytes",
     "compression",
     "level",

@@ -6,6 +6,8 @@
 mod batch;
 mod buffers;
 mod compact;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod ids;
 mod index;
 mod ipc;

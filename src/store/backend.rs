@@ -8,12 +8,13 @@ use std::{
 };
 
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
-    aws::{AmazonS3Builder, S3ConditionalPut},
+    Attribute, Attributes, BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut},
     azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder,
     http::HttpBuilder,
     local::LocalFileSystem,
+    signer::Signer,
 };
 
 use super::{
@@ -34,7 +35,16 @@ pub(super) struct Backend {
     pub(super) write: Option<Client>,
     /// Whether it is an S3 server at an address that the user named.
     pub(super) is_lookalike: bool,
+    /// Signs URLs; `None` where there are no credentials to sign with.
+    pub(super) signer: Option<Arc<dyn Signer>>,
+    /// Whether those credentials end by themselves, and what they signed ends with them.
+    pub(super) ends_by_itself: bool,
+    /// The storage class of large objects, where it was chosen.
+    storage_class: Option<String>,
 }
+
+/// Objects below this size are billed as if they had it in the cheaper storage classes.
+const SMALLEST_IN_CLASS: u64 = 128 << 10;
 
 /// How long a read may go without a byte.
 const READ_STALL: Duration = Duration::from_secs(30);
@@ -42,6 +52,24 @@ const READ_STALL: Duration = Duration::from_secs(30);
 const WRITE_LIMIT: Duration = Duration::from_secs(300);
 
 impl Backend {
+    /// The clients of a store that has no choices to make.
+    pub(super) fn plain(read: Client, write: Option<Client>) -> Self {
+        Self {
+            read,
+            write,
+            is_lookalike: false,
+            signer: None,
+            ends_by_itself: false,
+            storage_class: None,
+        }
+    }
+
+    /// What a new object of `size` bytes is to be marked with.
+    pub(super) fn attributes(&self, size: u64) -> Attributes {
+        let class = self.storage_class.iter().filter(|_| size >= SMALLEST_IN_CLASS);
+        class.map(|class| (Attribute::StorageClass, class.clone())).collect()
+    }
+
     /// The clients for `location`, and the path of its root or object within them.
     pub(super) fn open(location: &Location, options: &StoreOptions) -> Result<(Self, String)> {
         // Fails when the program installed a provider before us, which is as good.
@@ -50,7 +78,6 @@ impl Backend {
             Error::store(format!("cannot set up the client: {}", brief(&e.to_string())))
                 .at(location.name())
         };
-        let reading = || client().with_timeout_disabled().with_read_timeout(READ_STALL);
         let writing = || client().with_timeout(WRITE_LIMIT);
         Ok(match location {
             Location::Local { path, .. } => {
@@ -58,31 +85,27 @@ impl Backend {
                 let root = object_store::path::Path::from_absolute_path(path).map_err(|e| {
                     Error::usage("not a usable path").caused_by(e).at(location.name())
                 })?;
-                (
-                    Self { read: disk.clone(), write: Some(disk), is_lookalike: false },
-                    root.to_string(),
-                )
+                (Self::plain(disk.clone(), Some(disk)), root.to_string())
             }
             Location::Http(url) => {
                 let store = HttpBuilder::new()
                     .with_url(url.as_str().trim_end_matches('/'))
-                    .with_client_options(reading().with_allow_http(true))
+                    .with_client_options(reading())
                     .with_retry(retry())
                     .build()
                     .map_err(explain)?;
-                (Self { read: Arc::new(store), write: None, is_lookalike: false }, String::new())
+                (Self::plain(Arc::new(store), None), String::new())
             }
             Location::Bucket { service, bucket, key } => {
-                let mut is_lookalike = false;
-                let mut build = |client: ClientOptions| -> Result<Client> {
+                let (mut is_lookalike, mut ends_by_itself) = (false, false);
+                let mut build = |client: ClientOptions| -> Result<(Client, Arc<dyn Signer>)> {
                     Ok(match service {
                         Service::S3 | Service::R2 => {
-                            let (builder, elsewhere) =
-                                s3(bucket, *service == Service::R2, options)?;
-                            is_lookalike = elsewhere;
-                            Arc::new(builder.with_client_options(client).build().map_err(explain)?)
+                            let s3 = s3(bucket, *service == Service::R2, options)?;
+                            (is_lookalike, ends_by_itself) = (s3.is_lookalike, s3.ends_by_itself);
+                            both(s3.builder.with_client_options(client).build().map_err(explain)?)
                         }
-                        Service::Gcs => Arc::new(
+                        Service::Gcs => both(
                             GoogleCloudStorageBuilder::from_env()
                                 .with_bucket_name(bucket)
                                 .with_skip_signature(options.no_sign_request)
@@ -91,7 +114,7 @@ impl Backend {
                                 .build()
                                 .map_err(explain)?,
                         ),
-                        Service::Azure => Arc::new(
+                        Service::Azure => both(
                             MicrosoftAzureBuilder::from_env()
                                 .with_container_name(bucket)
                                 .with_skip_signature(options.no_sign_request)
@@ -104,18 +127,45 @@ impl Backend {
                 };
                 // Only an endpoint that the user named can be unencrypted.
                 let plain = |client: ClientOptions| client.with_allow_http(true);
-                let (read, write) = (build(plain(reading()))?, Some(build(plain(writing()))?));
-                (Self { read, write, is_lookalike }, key.clone())
+                let ((read, signer), (write, _)) =
+                    (build(plain(reading()))?, build(plain(writing()))?);
+                let storage_class =
+                    options.storage_class.clone().or_else(|| set("AWS_STORAGE_CLASS"));
+                let backend = Self {
+                    read,
+                    write: Some(write),
+                    is_lookalike,
+                    signer: (!options.no_sign_request).then_some(signer),
+                    ends_by_itself,
+                    storage_class,
+                };
+                (backend, key.clone())
             }
         })
     }
+}
+
+/// A client as what it is used for.
+fn both<S: ObjectStore + Signer>(store: S) -> (Client, Arc<dyn Signer>) {
+    let store = Arc::new(store);
+    (store.clone(), store)
+}
+
+/// What clients of web servers and of signed URLs are set up with.
+pub(super) fn reading() -> ClientOptions {
+    client().with_timeout_disabled().with_read_timeout(READ_STALL).with_allow_http(true)
 }
 
 fn client() -> ClientOptions {
     ClientOptions::new().with_connect_timeout(Duration::from_secs(10))
 }
 
-fn retry() -> RetryConfig {
+/// The value of a variable of the environment, unless it is empty.
+fn set(variable: &str) -> Option<String> {
+    env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+pub(super) fn retry() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
@@ -129,10 +179,8 @@ fn retry() -> RetryConfig {
 
 /// Credentials come from the first of: the options, the named profile, the environment
 /// (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, a web identity or container role), the profile `default`,
-/// the machine's own role. Also whether the server is at an address that the user named, so that it
-/// may only speak like Amazon's.
-fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<(AmazonS3Builder, bool)> {
-    let set = |variable: &str| env::var(variable).ok().filter(|value| !value.is_empty());
+/// the machine's own role.
+fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<S3> {
     let mut builder;
     let mut found = Profile::default();
     let mut keys = options.credentials.clone();
@@ -173,6 +221,10 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<(AmazonS3Builder
             )
             .at(format!("{}://{bucket}", if r2 { "r2" } else { "s3" })));
     }
+    let ends_by_itself = match &keys {
+        Some(keys) => keys.session_token.is_some(),
+        None => set("AWS_SESSION_TOKEN").is_some() || set("AWS_ACCESS_KEY_ID").is_none(),
+    };
     if let Some(Credentials { access_key_id, secret_access_key, session_token }) = keys {
         builder =
             builder.with_access_key_id(access_key_id).with_secret_access_key(secret_access_key);
@@ -213,7 +265,53 @@ fn s3(bucket: &str, r2: bool, options: &StoreOptions) -> Result<(AmazonS3Builder
         .with_skip_signature(unsigned)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retry());
-    Ok((builder, is_lookalike))
+    let builder = with_choices(builder, options)?;
+    Ok(S3 { builder, is_lookalike, ends_by_itself })
+}
+
+/// How to reach a bucket of S3.
+struct S3 {
+    builder: AmazonS3Builder,
+    /// Whether the server is at an address that the user named, so that it may only speak like
+    /// Amazon's.
+    is_lookalike: bool,
+    /// Whether the credentials are temporary.
+    ends_by_itself: bool,
+}
+
+/// What the user chooses about objects, by the names that Amazon's own tools use.
+fn with_choices(mut builder: AmazonS3Builder, options: &StoreOptions) -> Result<AmazonS3Builder> {
+    // The server then refuses bytes that were damaged on their way. Those who sign what they send
+    // compute the same digest anyway.
+    if set("AWS_REQUEST_CHECKSUM_CALCULATION").is_none_or(|when| when != "when_required") {
+        builder = builder.with_checksum_algorithm(Checksum::SHA256);
+    }
+    let pays = |value: String| ["requester", "true"].contains(&value.as_str());
+    if options.requester_pays || set("AWS_REQUEST_PAYER").is_some_and(pays) {
+        builder = builder.with_request_payer(true);
+    }
+    let kms_key = options.kms_key_id.clone().or_else(|| set("AWS_SSE_KMS_KEY_ID"));
+    let encryption = options
+        .server_side_encryption
+        .clone()
+        .or_else(|| set("AWS_SERVER_SIDE_ENCRYPTION"))
+        .or_else(|| kms_key.as_ref().map(|_| "aws:kms".to_owned()));
+    if let Some(encryption) = encryption {
+        let known = ["AES256", "aws:kms", "aws:kms:dsse"];
+        if !known.contains(&encryption.as_str()) {
+            return Err(Error::usage(format!("unknown server-side encryption '{encryption}'"))
+                .expected(format!("one of {}", known.join(", "))));
+        }
+        builder = builder.with_config(setting("aws_server_side_encryption")?, encryption);
+    }
+    if let Some(kms_key) = kms_key {
+        builder = builder.with_config(setting("aws_sse_kms_key_id")?, kms_key);
+    }
+    Ok(builder)
+}
+
+fn setting(name: &str) -> Result<AmazonS3ConfigKey> {
+    name.parse().map_err(|e| Error::internal("no such setting of S3").caused_by(e))
 }
 
 /// Whether this may be a cloud machine that has a role of its own. Without this look, a user

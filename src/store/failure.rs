@@ -2,6 +2,7 @@
 
 use object_store::Error as Cause;
 
+use super::share;
 use crate::error::Error;
 
 /// What can be concluded from a failed request.
@@ -40,6 +41,12 @@ impl Failure {
             Reason::Exists => Error::exists("the object exists already"),
             Reason::OutOfRange => Error::corrupt("the object is shorter than it should be")
                 .help("restore the dataset from a copy"),
+            Reason::Denied if text.contains(share::REFUSED) => {
+                Error::store(share::REFUSED).found(share::until(&text)).help(
+                    "it has ended, or the one who shared it has withdrawn the credentials or the \
+                     object: ask for a new one",
+                )
+            }
             Reason::Denied => Error::store(format!("access denied: {}", brief(&text))).help(
                 "check the credentials and the bucket's policy: set AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY, name a --profile, or pass --no-sign-request for a public bucket",
@@ -47,6 +54,13 @@ impl Failure {
             Reason::Refused if text.contains("ange request") || text.contains("on-partial") => {
                 Error::unsupported("the server ignores range requests")
                     .help("serve the dataset from an object store, nginx or Apache")
+            }
+            Reason::Refused if text.contains(ARCHIVED) => {
+                Error::store("the object lies in an archive, from which it must be restored first")
+                    .help(
+                        "restore it with 'aws s3api restore-object' (or S3 Batch Operations for a \
+                         whole dataset), wait until that is done, and run the command again",
+                    )
             }
             Reason::Refused | Reason::Unknown => {
                 let error = Error::store(brief(&text));
@@ -79,8 +93,20 @@ fn whole_text(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What S3 says of an object in the storage classes GLACIER and DEEP_ARCHIVE.
+const ARCHIVED: &str = "InvalidObjectState";
+
+/// Whether the store has refused an object because it was not as its sender had it.
+pub(super) fn is_damage_on_the_way(cause: &Cause) -> bool {
+    let text = whole_text(cause);
+    let codes = ["BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"];
+    codes.iter().any(|code| text.contains(code))
+}
+
 fn reason(cause: &Cause, text: &str) -> Reason {
     match cause {
+        // Its status is that of a denial, which would be taken for a missing object.
+        _ if text.contains(ARCHIVED) => Reason::Refused,
         Cause::NotFound { .. } => Reason::Missing,
         Cause::AlreadyExists { .. } | Cause::Precondition { .. } => Reason::Exists,
         Cause::PermissionDenied { .. } | Cause::Unauthenticated { .. } => Reason::Denied,

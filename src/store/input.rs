@@ -24,7 +24,10 @@ use crate::{
     pipeline::Progress,
 };
 
-/// How many bytes of a remote input one request fetches.
+/// How many bytes of a remote input the first request fetches: whoever only looks at the head of a
+/// file needs no more.
+const FIRST: u64 = 256 << 10;
+/// How many bytes later requests fetch, at most: each as many as those before it together.
 const STEP: u64 = 8 << 20;
 /// How many requests run ahead of the reader.
 const AHEAD: usize = 4;
@@ -120,7 +123,7 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
     // The first range tells the size: signed URLs allow no other request than GET.
     let opening = source.clone();
     let first = start(async move {
-        match opening.get(Some(0..STEP), None).await {
+        match opening.get(Some(0..FIRST), None).await {
             Ok(answer) => Ok(First::Ranged(Box::new(opening.read(answer).await?))),
             Err(failure) if matches!(failure.reason, Reason::Refused | Reason::OutOfRange) => {
                 let answer = opening.get(None, None).await.map_err(|f| f.error)?;
@@ -142,6 +145,7 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
                 next,
                 current: part.bytes,
                 ahead: VecDeque::new(),
+                flows: false,
                 failed: false,
             };
             Input { name, size: Some(size), version, reader: Box::new(reader) }
@@ -254,6 +258,8 @@ struct RangeReader {
     next: u64,
     current: Bytes,
     ahead: VecDeque<Pending<Part>>,
+    /// Whether more was needed than came first.
+    flows: bool,
     /// Set by an error, after which the position is lost.
     failed: bool,
 }
@@ -263,8 +269,10 @@ impl Read for RangeReader {
         if self.failed {
             return Err(io::Error::other("an earlier read failed"));
         }
-        while self.ahead.len() < AHEAD && self.next < self.size {
-            let range = self.next..self.size.min(self.next.saturating_add(STEP));
+        self.flows |= self.current.is_empty();
+        while self.flows && self.ahead.len() < AHEAD && self.next < self.size {
+            let step = self.next.clamp(FIRST, STEP);
+            let range = self.next..self.size.min(self.next.saturating_add(step));
             self.next = range.end;
             self.ahead.push_back(self.source.start_part(range, self.e_tag.clone()));
         }

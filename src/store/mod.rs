@@ -13,6 +13,7 @@
 //!   happened, it says so ([`Creation`]), and the caller must read the object back.
 //! - Reads never list: a plain web server is enough to read a dataset.
 //! - Messages and logs never hold credentials, nor the query string of a signed URL.
+//! - Bytes go to S3 with their SHA-256, so that it refuses what was damaged on its way.
 
 mod backend;
 mod cache;
@@ -22,10 +23,12 @@ mod input;
 mod location;
 mod meter;
 mod options;
+mod parts;
 mod planner;
 mod profile;
 mod read;
 mod runtime;
+mod share;
 mod upload;
 mod write;
 
@@ -44,8 +47,10 @@ pub use self::{
     input::{Input, open_input},
     meter::{Meter, Traffic},
     options::{Coalesce, Credentials, StoreOptions},
+    parts::Parts,
     read::{Lookup, RangeRequest},
     runtime::Pending,
+    share::Share,
     upload::Uploader,
     write::{Creation, ObjectInfo},
 };
@@ -84,14 +89,19 @@ struct Inner {
 
 impl Store {
     /// Opens the prefix at `location`: a local path, or a `file://`, `s3://`, `r2://`, `gs://`,
-    /// `az://`, `http://` or `https://` URL. Nothing is read and nothing is created yet.
+    /// `az://`, `http://` or `https://` URL. Nothing is read and nothing is created yet, except
+    /// that a file whose name ends in `.share` is read as the [`Share`] of a dataset.
     ///
     /// # Errors
     ///
     /// When the scheme is unknown, the URL holds credentials or a query, the path is a file, or the
     /// options and environment do not suffice to address the store.
     pub fn open(location: &str, options: &StoreOptions) -> Result<Self> {
-        let location = Location::parse(location)?;
+        let place = Location::parse(location)?;
+        if share::is_share(&place) {
+            return Self::open_share(location, &place.name(), options);
+        }
+        let location = place;
         location.check_root()?;
         let name = location.name();
         let (backend, prefix) = Backend::open(&location, options)?;
@@ -110,7 +120,7 @@ impl Store {
     /// An empty store in memory, for tests and examples.
     pub fn in_memory() -> Self {
         let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let backend = Backend { read: memory.clone(), write: Some(memory), is_lookalike: false };
+        let backend = Backend::plain(memory.clone(), Some(memory));
         let options = StoreOptions::default();
         Self::assemble("memory:".into(), backend, String::new(), None, options, None)
     }

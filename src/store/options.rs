@@ -25,6 +25,15 @@ pub struct StoreOptions {
     pub max_in_flight: usize,
     /// Nobody else writes: let a store do that cannot tell writers apart.
     pub single_writer: bool,
+    /// Pay for the requests to a bucket of S3 whose owner does not.
+    pub requester_pays: bool,
+    /// The storage class of new objects of 128 KiB and more, such as `STANDARD_IA`; smaller ones
+    /// would cost more there than in the bucket's own class.
+    pub storage_class: Option<String>,
+    /// How S3 encrypts new objects: `AES256`, `aws:kms` or `aws:kms:dsse`.
+    pub server_side_encryption: Option<String>,
+    /// The key that S3 encrypts new objects with, for `aws:kms`.
+    pub kms_key_id: Option<String>,
 }
 
 impl Default for StoreOptions {
@@ -40,6 +49,10 @@ impl Default for StoreOptions {
             coalesce: Coalesce::default(),
             max_in_flight: 32,
             single_writer: false,
+            requester_pays: false,
+            storage_class: None,
+            server_side_encryption: None,
+            kms_key_id: None,
         }
     }
 }

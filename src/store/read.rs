@@ -175,6 +175,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Reads one range by one request, in the background, and never from a cache.
+    pub fn start_get_part(&self, wanted: &RangeRequest) -> Pending<Bytes> {
+        if let Err(error) = self.0.check(wanted) {
+            return Pending::ready(Err(error));
+        }
+        let (inner, wanted) = (self.0.clone(), wanted.clone());
+        start_wave(&self.0.meter, |wave| async move {
+            inner.fetch_exactly(wave, &wanted.key, wanted.range).await
+        })
+    }
+}
+
 impl Inner {
     fn check(&self, request: &RangeRequest) -> Result<()> {
         self.path(&request.key)?;
@@ -257,32 +270,32 @@ impl Inner {
         }
     }
 
+    /// One GET of a range, which must be there as a whole.
+    async fn fetch_exactly(&self, wave: Wave, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let length = range.end - range.start;
+        let bytes =
+            self.fetch(wave, key, Some(range.clone()), length).await.map_err(|f| f.error)?;
+        if bytes.len() as u64 != length {
+            return Err(Error::corrupt("the object is shorter than it should be")
+                .expected(format!("{length} bytes"))
+                .found(format!("{} bytes", bytes.len()))
+                .help("restore the dataset from a copy")
+                .at(format!("bytes {}-{}", range.start, range.end))
+                .at(self.name_of(key)));
+        }
+        Ok(bytes)
+    }
+
     async fn fetch_ranges(
         self: Arc<Self>,
         wave: Wave,
         wanted: Vec<RangeRequest>,
     ) -> Result<Vec<Bytes>> {
         let plan = plan(&wanted, self.options.coalesce);
-        let fetches = plan.fetches.iter().map(|fetch| {
-            let (key, range) = (&wanted[fetch.of].key, fetch.range.clone());
-            let length = range.end - range.start;
-            let inner = &self;
-            async move {
-                let bytes = inner
-                    .fetch(wave, key, Some(range.clone()), length)
-                    .await
-                    .map_err(|failure| failure.error)?;
-                if bytes.len() as u64 != length {
-                    return Err(Error::corrupt("the object is shorter than it should be")
-                        .expected(format!("{length} bytes"))
-                        .found(format!("{} bytes", bytes.len()))
-                        .help("restore the dataset from a copy")
-                        .at(format!("bytes {}-{}", range.start, range.end))
-                        .at(inner.name_of(key)));
-                }
-                Ok(bytes)
-            }
-        });
+        let fetches = plan
+            .fetches
+            .iter()
+            .map(|fetch| self.fetch_exactly(wave, &wanted[fetch.of].key, fetch.range.clone()));
         let fetched = try_join_all(fetches).await?;
         let answers = cut(&plan, &fetched);
         if self.cache.is_some() {

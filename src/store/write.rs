@@ -1,19 +1,27 @@
 //! Writing, deleting and listing objects.
 
-use std::{path::Path as FilePath, sync::atomic::Ordering::Relaxed, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path as FilePath,
+    sync::atomic::Ordering::Relaxed,
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload};
+use object_store::{ObjectStore, PutMode, PutOptions};
 
 use super::{
     Inner, Store,
-    failure::{Failure, Reason},
+    failure::{Failure, Reason, is_damage_on_the_way},
     meter::Wave,
     runtime::{Pending, start_wave},
     validate_key,
 };
 use crate::error::{Error, Result};
+
+/// How often bytes are sent that arrive damaged.
+const SENDS: u32 = 3;
 
 /// What became of [`Store::create`].
 #[derive(Debug)]
@@ -106,6 +114,37 @@ impl Store {
         Ok(())
     }
 
+    /// Removes what writes of `keys` that were cut short have left on local disk, as
+    /// [`Self::remove_staged`] does. No other may write these objects meanwhile.
+    pub fn remove_staged_of(&self, keys: &[String]) -> Result<()> {
+        let Some(root) = &self.0.folder else { return Ok(()) };
+        let mut folders: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for key in keys {
+            validate_key(key)?;
+            let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
+            folders.entry(folder).or_default().insert(name);
+        }
+        for (folder, names) in folders {
+            // A folder that cannot be read fails when it is written to.
+            let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
+            for entry in entries.flatten() {
+                let file = entry.file_name();
+                let staged = file.to_str().and_then(|file| file.rsplit_once('#'));
+                let is_ours = staged.is_some_and(|(name, number)| {
+                    names.contains(name) && number.bytes().all(|b| b.is_ascii_digit())
+                });
+                if is_ours {
+                    std::fs::remove_file(entry.path()).map_err(|error| {
+                        Error::store("cannot clear what an earlier run has left")
+                            .caused_by(error)
+                            .at(self.name(""))
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes objects; those that do not exist are deleted already. On local disk, folders that
     /// this empties are removed, too.
     pub fn delete(&self, keys: &[String]) -> Result<()> {
@@ -192,7 +231,7 @@ impl Store {
 }
 
 impl Inner {
-    fn writable(&self) -> Result<&dyn ObjectStore> {
+    pub(super) fn writable(&self) -> Result<&dyn ObjectStore> {
         self.backend.write.as_deref().ok_or_else(|| {
             Error::usage("a web server can be read from only")
                 .help("write to a folder or a bucket: PATH, s3://, r2://, gs:// or az://")
@@ -215,8 +254,17 @@ impl Inner {
         self.note_new_folder();
         let length = bytes.len();
         let create = matches!(mode, PutMode::Create);
-        let options = PutOptions { mode, ..PutOptions::default() };
-        let answer = client.put_opts(&path, PutPayload::from(bytes), options).await;
+        let attributes = self.backend.attributes(length as u64);
+        let options = PutOptions { mode, attributes, ..PutOptions::default() };
+        let mut sends = 1;
+        let answer = loop {
+            let answer = client.put_opts(&path, bytes.clone().into(), options.clone()).await;
+            match &answer {
+                // The server has refused what arrived, and has stored nothing.
+                Err(cause) if sends < SENDS && is_damage_on_the_way(cause) => sends += 1,
+                _ => break answer,
+            }
+        };
         self.meter.end(0, length);
         tracing::debug!(object = self.name_of(key), bytes = length, create, "PUT");
         answer.map(drop).map_err(|cause| {
@@ -230,7 +278,7 @@ impl Inner {
         })
     }
 
-    fn note_new_folder(&self) {
+    pub(super) fn note_new_folder(&self) {
         if let Some(folder) = &self.folder
             && !self.made_folder.load(Relaxed)
             && !folder.exists()

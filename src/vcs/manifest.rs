@@ -77,6 +77,29 @@ pub struct Statistics {
     pub lines_kept_whole: u64,
 }
 
+impl Statistics {
+    /// Adds what others counted.
+    pub(super) fn add(&mut self, others: &Self) {
+        self.text_bytes += others.text_bytes;
+        self.site_bytes += others.site_bytes;
+        self.call_bytes += others.call_bytes;
+        self.exact_bytes += others.exact_bytes;
+        self.rows_with_exceptions += others.rows_with_exceptions;
+        self.lines_kept_whole += others.lines_kept_whole;
+    }
+
+    /// Takes off what others counted, as far as it is there.
+    pub(super) fn take_off(&mut self, others: &Self) {
+        let off = |from: &mut u64, count: u64| *from = from.saturating_sub(count);
+        off(&mut self.text_bytes, others.text_bytes);
+        off(&mut self.site_bytes, others.site_bytes);
+        off(&mut self.call_bytes, others.call_bytes);
+        off(&mut self.exact_bytes, others.exact_bytes);
+        off(&mut self.rows_with_exceptions, others.rows_with_exceptions);
+        off(&mut self.lines_kept_whole, others.lines_kept_whole);
+    }
+}
+
 /// What is known of the contigs, in the order of `chromosomes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContigFields {

@@ -17,6 +17,8 @@ pub mod expression;
 mod file;
 pub mod filter;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod genotype;
 mod group;
 pub mod index;

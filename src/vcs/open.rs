@@ -51,7 +51,7 @@ fn with_header(contigs: &Contigs, schema: &Schema) -> Result<Contigs> {
 }
 
 /// Fetches the schema and the pages of `parts`.
-fn fetch_index(
+pub(super) fn fetch_index(
     store: &Store,
     manifest: &Manifest,
     parts: &[Part],

@@ -62,6 +62,8 @@ pub(super) struct Sections<'a> {
     done: bool,
     /// How many lines lie before the one in front of them, and the number of the first.
     moved: Option<(u64, u64)>,
+    /// The number of the next line that comes in order, where numbers are kept all the same.
+    numbered: Option<i64>,
 }
 
 enum Origin<'a> {
@@ -85,7 +87,15 @@ impl<'a> Sections<'a> {
     /// Lines that are believed to be in order.
     pub(super) fn streamed(source: &'a mut dyn LineSource, rows: usize) -> Self {
         let origin = Origin::Stream { source, ranks: Ranks::default(), last: (0, i64::MIN) };
-        Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved: None }
+        Self {
+            origin,
+            rows: rows.max(1),
+            open: None,
+            ready: None,
+            done: false,
+            moved: None,
+            numbered: None,
+        }
     }
 
     /// Reads all lines and sorts them; also whether that moved any.
@@ -119,9 +129,26 @@ impl<'a> Sections<'a> {
         let reordered = moved.is_some();
         let origin = Origin::Sorted { sorted, source, keep_order: reordered };
         Ok((
-            Self { origin, rows: rows.max(1), open: None, ready: None, done: false, moved },
+            Self {
+                origin,
+                rows: rows.max(1),
+                open: None,
+                ready: None,
+                done: false,
+                moved,
+                numbered: None,
+            },
             reordered,
         ))
+    }
+
+    /// Numbers lines from here on, in the order of the input, where numbers are wanted; they are
+    /// taken off otherwise.
+    pub(super) fn number_from(&mut self, first: Option<i64>) {
+        self.numbered = first;
+        if let Origin::Sorted { keep_order, .. } = &mut self.origin {
+            *keep_order = first.is_some();
+        }
     }
 
     /// How many lines lay before the one in front of them, and the number of the first, from 0.
@@ -163,14 +190,17 @@ impl<'a> Sections<'a> {
                         return Ok(Outcome::OutOfOrder);
                     }
                     *last = next;
-                    (line, place, None)
+                    let ordinal = self.numbered;
+                    self.numbered = ordinal.map(|ordinal| ordinal + 1);
+                    (line, place, ordinal)
                 }
                 Origin::Sorted { sorted, source, keep_order } => {
                     let Some((_, bytes)) = sorted.next()? else { break };
                     let (ordinal, line) = bytes
                         .split_first_chunk::<ORDINAL_LEN>()
                         .ok_or_else(|| Error::internal("the sorter changed a line"))?;
-                    let ordinal = keep_order.then(|| u64::from_le_bytes(*ordinal) as i64);
+                    let ordinal = u64::from_le_bytes(*ordinal) as i64;
+                    let ordinal = keep_order.then(|| self.numbered.unwrap_or(0) + ordinal);
                     let line = line.to_vec();
                     let place = source.place(&line)?;
                     (line, place, ordinal)

@@ -252,6 +252,12 @@ impl Parts {
         })
     }
 
+    /// Parts whose index pages were read.
+    pub(super) fn of(store: &Store, schema: Schema, list: Vec<Arc<OpenPart>>) -> Self {
+        let (store, schema) = (store.clone(), Arc::new(schema));
+        Self { store, schema, selection: Selection::default(), list }
+    }
+
     /// As [`Reader::scan`], without what the store counted.
     pub(super) fn scan<T: Send>(
         &self,

@@ -87,7 +87,7 @@ fn read_line(stream: &mut Stream, line: &mut Vec<u8>) -> Result<bool> {
 
 impl Lines {
     /// What a header says, without any records.
-    fn of_header(header: Vec<u8>) -> Self {
+    pub(super) fn of_header(header: Vec<u8>) -> Self {
         let mut declarations = Declarations::default();
         let (mut contigs, mut reference, mut header_lines) = (Vec::new(), None, 0);
         for line in header.split_inclusive(|&byte| byte == b'\n') {

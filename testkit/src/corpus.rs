@@ -49,6 +49,17 @@ pub fn files(folder: impl AsRef<Path>, suffix: &str) -> Vec<PathBuf> {
     files
 }
 
+/// All files below `folder`, however deep, sorted.
+pub fn files_below(folder: impl AsRef<Path>) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
 fn beside_workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data")
 }

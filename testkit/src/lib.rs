@@ -1,6 +1,7 @@
 //! What the tests of genomic-objects share: servers, corpora, oracles and generated records.
 
 pub mod arbitrary;
+mod choices;
 pub mod corpus;
 pub mod http;
 pub mod oracle;
@@ -8,4 +9,5 @@ pub mod python;
 pub mod rclone;
 pub mod s3;
 pub mod server;
+pub use choices::Choices;
 pub use oracle as samtools;

@@ -82,7 +82,7 @@ impl Server {
                     *answer.status_mut() = hyper::StatusCode::NOT_FOUND;
                     return Ok(answer);
                 }
-                let answer = service.call(request.map(s3s::Body::from)).await;
+                let answer = service.call(request.map(s3s::Body::http_body_unsync)).await;
                 let answer = answer.map_err(|e| BoxError::from(format!("{e:?}")))?;
                 Ok(answer.map(|body| BoxBody::new(body.map_err(|e| BoxError::from(e.to_string())))))
             }

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http_body_util::BodyExt;
 use hyper::{
     Request, Response, StatusCode,
     body::{Body, Bytes, Frame, Incoming, SizeHint},
@@ -33,6 +34,10 @@ pub struct Logged {
     pub method: String,
     /// The path, without the query.
     pub path: String,
+    /// What follows the `?`, if anything.
+    pub query: Option<String>,
+    /// The headers, in lower case, as far as they are text.
+    pub headers: HashMap<String, String>,
     /// The `Range` header.
     pub range: Option<String>,
     /// The status answered; 0 while there is none, or when the reply was lost on purpose.
@@ -55,6 +60,18 @@ pub enum Fault {
     Answer(u16),
     /// Cut the connection after this many bytes of the answer's body.
     CutBody(u64),
+    /// Do nothing, and answer as S3 does to those who ask too often: 503 SlowDown.
+    SlowDown,
+    /// Wait so long, then answer properly.
+    Delay(Duration),
+    /// Do what is asked twice, as when a request was sent again, and give the second answer.
+    Duplicate,
+    /// Send no more than so many bytes of the answer's body, and say that these are all.
+    Truncate(u64),
+    /// Change one bit in the middle of the answer's body.
+    Corrupt,
+    /// Change one bit in the middle of the request's body before it is served.
+    CorruptUpload,
 }
 
 struct Rule {
@@ -70,6 +87,7 @@ pub struct Control {
     log: Mutex<Vec<Logged>>,
     rules: Mutex<Vec<Rule>>,
     latency: Mutex<Duration>,
+    served_until_death: Mutex<Option<u64>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -97,6 +115,28 @@ impl Control {
     pub fn fail(&self, method: &str, path: &str, fault: Fault, times: u32) {
         let (method, path) = (method.to_owned(), path.to_owned());
         lock(&self.rules).push(Rule { method, path, fault, times });
+    }
+
+    /// Forgets the faults that were asked for and did not come about.
+    pub fn heal(&self) {
+        lock(&self.rules).clear();
+    }
+
+    /// Serves so many more requests, then refuses all with status 403, which no client repeats: what
+    /// is stored is what a client leaves that dies at this point. `None` serves all again.
+    pub fn die_after(&self, requests: Option<u64>) {
+        *lock(&self.served_until_death) = requests;
+    }
+
+    fn is_dead(&self) -> bool {
+        match &mut *lock(&self.served_until_death) {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
     }
 
     /// Bytes of bodies sent since the log was cleared.
@@ -154,7 +194,7 @@ impl Drop for Listener {
 /// Serves `handle` on `port` of loopback, or on any free port for 0.
 pub(crate) fn listen<H, F>(port: u16, handle: H) -> std::io::Result<Listener>
 where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<BoxBody>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<BoxBody>, BoxError>> + Send + 'static,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -191,7 +231,7 @@ async fn serve<H, F>(
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody>, BoxError>
 where
-    H: Fn(Request<Incoming>) -> F,
+    H: Fn(Request<BoxBody>) -> F,
     F: Future<Output = Result<Response<BoxBody>, BoxError>>,
 {
     let start = Instant::now();
@@ -199,12 +239,18 @@ where
     let path = request.uri().path().to_owned();
     let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
     let range = header(header::RANGE).map(str::to_owned);
+    let headers = request.headers().iter();
+    let headers = headers
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
     let conditional = header(header::IF_NONE_MATCH).is_some() && method == "PUT";
     let index = {
         let mut log = lock(&control.log);
         log.push(Logged {
             method: method.clone(),
             path: path.clone(),
+            query: request.uri().query().map(str::to_owned),
+            headers,
             range,
             status: 0,
             bytes: 0,
@@ -219,12 +265,38 @@ where
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let fault = control.take_fault(&method, &path);
+    let fault = match control.is_dead() {
+        true => Some(Fault::Answer(403)),
+        false => control.take_fault(&method, &path),
+    };
+    if let Some(Fault::Delay(delay)) = fault {
+        tokio::time::sleep(delay).await;
+    }
+    let request = request.map(|body| BoxBody::new(body.map_err(BoxError::from)));
+    let request = match fault {
+        Some(Fault::CorruptUpload) => changed(request).await?,
+        _ => request,
+    };
     let answer = match fault {
         Some(Fault::Answer(status)) => {
             let mut answer = Response::new(text("a fault was asked for"));
             *answer.status_mut() = StatusCode::from_u16(status)?;
             answer
+        }
+        Some(Fault::SlowDown) => {
+            let mut answer = Response::new(text(
+                "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message>\
+                 </Error>",
+            ));
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            answer
+        }
+        Some(Fault::Duplicate) => {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let again = || Request::from_parts(head.clone(), whole(body.clone()));
+            handle(again()).await?.into_body().collect().await?;
+            handle(again()).await?
         }
         _ if conditional => {
             // The S3 server checks and then renames, so that two creators could both win.
@@ -238,6 +310,17 @@ where
         entry.update(|logged| logged.end = Some(Instant::now()));
         return Err("the reply was lost on purpose".into());
     }
+    let answer = match fault {
+        Some(Fault::Truncate(most)) => {
+            shown(answer, |bytes| {
+                let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
+                bytes.truncate(most);
+            })
+            .await?
+        }
+        Some(Fault::Corrupt) => shown(answer, flip).await?,
+        _ => answer,
+    };
     let status = answer.status().as_u16();
     let empty = method == "HEAD" || answer.body().size_hint().exact() == Some(0);
     entry.update(|logged| {
@@ -253,10 +336,38 @@ where
 
 /// A body that is known already.
 pub(crate) fn text(text: &'static str) -> BoxBody {
-    use http_body_util::BodyExt;
-    BoxBody::new(
-        http_body_util::Full::new(Bytes::from_static(text.as_bytes())).map_err(|e| match e {}),
-    )
+    whole(Bytes::from_static(text.as_bytes()))
+}
+
+fn whole(bytes: Bytes) -> BoxBody {
+    BoxBody::new(http_body_util::Full::new(bytes).map_err(|e| match e {}))
+}
+
+/// An answer with another body, whose length it says.
+async fn shown(
+    answer: Response<BoxBody>,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> Result<Response<BoxBody>, BoxError> {
+    let (mut head, body) = answer.into_parts();
+    let mut bytes = body.collect().await?.to_bytes().to_vec();
+    change(&mut bytes);
+    head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+    Ok(Response::from_parts(head, whole(bytes.into())))
+}
+
+/// A request with a bit changed in the middle of its body.
+async fn changed(request: Request<BoxBody>) -> Result<Request<BoxBody>, BoxError> {
+    let (head, body) = request.into_parts();
+    let mut bytes = body.collect().await?.to_bytes().to_vec();
+    flip(&mut bytes);
+    Ok(Request::from_parts(head, whole(bytes.into())))
+}
+
+fn flip(bytes: &mut Vec<u8>) {
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
 }
 
 /// The place of a request in the log, which may have been cleared since.
@@ -347,6 +458,8 @@ mod tests {
         let request = |start, end| Logged {
             method: "GET".into(),
             path: "/".into(),
+            query: None,
+            headers: HashMap::new(),
             range: None,
             status: 200,
             bytes: 0,

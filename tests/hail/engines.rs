@@ -7,7 +7,6 @@ use genomic_objects::hive::{CheckOptions, ExportOptions};
 use genomic_objects::hive::{HailOptions, HailSource, Target, check, export};
 use genomic_objects::pipeline::Progress;
 use genomic_objects::simulate::vrs::VrsTable;
-use genomic_objects::store::Credentials;
 use testkit::python;
 
 use super::*;
@@ -103,16 +102,7 @@ fn test_engines_answer_over_s3_and_read_little() {
         return;
     }
     let server = testkit::s3::Server::start().unwrap();
-    let options = StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..StoreOptions::default()
-    };
+    let options = crate::support::s3_options(&server);
     // The table is in the bucket, too.
     let place = format!("s3://{}", testkit::s3::BUCKET);
     let at = Store::open(&format!("{place}/made.ht"), &options).unwrap();

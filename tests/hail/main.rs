@@ -8,6 +8,8 @@ mod engines;
 mod fixtures;
 mod hive;
 mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 

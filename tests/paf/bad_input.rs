@@ -105,7 +105,7 @@ fn test_existing_dataset_is_refused_or_gets_a_new_version() {
     assert!(same(&query(&store, &Places::default()).unwrap(), &before));
 
     let transaction = TransactionId::from_bytes([9; 16]);
-    let replacing = WriteOptions { overwrite: true, transaction, ..options() };
+    let replacing = WriteOptions { change: Change::Overwrite, transaction, ..options() };
     let summary = convert(open_file(&second).unwrap().as_mut(), &store, &replacing).unwrap();
     assert_eq!(summary.dataset_version, 2);
     let reader = Reader::open(&store, At::Version(1), &Places::default()).unwrap();

@@ -10,25 +10,12 @@ use genomic_objects::paf::manifest::Details;
 use genomic_objects::paf::place::{Extent, Place};
 use genomic_objects::records::alignments::Fields;
 use genomic_objects::simulate::{Alignments, SimulateOptions, human_like};
-use genomic_objects::store::{Credentials, StoreOptions};
+use genomic_objects::store::StoreOptions;
 
 use super::*;
 
 /// What metadata and index pages of a query may take on top of blocks.
 const OVERHEAD: u64 = 256 << 10;
-
-pub(crate) fn s3_options(server: &testkit::s3::Server) -> StoreOptions {
-    StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..StoreOptions::default()
-    }
-}
 
 fn simulated(reads: u64) -> Alignments {
     let contigs = human_like(reads * 150 / 30);

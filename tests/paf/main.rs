@@ -3,19 +3,22 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod append;
 mod bad_input;
 mod bytes;
 mod corruption;
 mod python;
 mod query;
 mod roundtrip;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use genomic_objects::codec::Effort;
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::paf::order::Ordering;
 use genomic_objects::paf::read::{Places, Query, Reader};
@@ -25,7 +28,7 @@ use genomic_objects::records::alignments::{
     Header, Limit, RecordBatch, Source, SourceOptions, Validation, open,
 };
 use genomic_objects::store::Store;
-use testkit::{arbitrary, corpus, oracle};
+use testkit::{Choices, arbitrary, corpus, oracle};
 
 /// The corpora and samtools, or `None` where a test has to be skipped.
 fn data() -> Option<PathBuf> {
@@ -39,7 +42,7 @@ fn options() -> WriteOptions {
         sample: None,
         threads: 2,
         ordering: Ordering { sort: false, options: SortOptions::default() },
-        overwrite: false,
+        change: Change::Create,
         verify: false,
         dry_run: false,
         created: "2026-01-01T00:00:00Z".into(),
@@ -108,30 +111,11 @@ fn is_good(path: &Path) -> bool {
 
 /// Every good alignment file of the corpora.
 fn good_files(data: &Path) -> Vec<PathBuf> {
-    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { collect(&path, into) } else { into.push(path) }
-        }
-    }
-    let mut files = Vec::new();
-    collect(&data.join("alignments"), &mut files);
+    let mut files = corpus::files_below(data.join("alignments"));
     // One has no byte at all: what the CRAM beside it should print.
     files.retain(|path| is_good(path) && std::fs::metadata(path).unwrap().len() > 0);
-    files.sort();
     assert!(files.len() > 100, "{} files", files.len());
     files
-}
-
-/// A generator of numbers for choices that are the same in every run.
-struct Choices(u64);
-
-impl Choices {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound.max(1)
-    }
 }
 
 fn lenient(bytes: Vec<u8>) -> Result<Box<dyn Source>> {

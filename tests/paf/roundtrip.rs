@@ -116,7 +116,7 @@ fn test_small_contigs_and_windows_share_chunks() {
 fn test_verified_conversion_to_disk_and_s3() {
     let folder = tempfile::tempdir().unwrap();
     let server = testkit::s3::Server::start().unwrap();
-    let s3 = Store::open("s3://bucket/x.paf", &crate::bytes::s3_options(&server)).unwrap();
+    let s3 = Store::open("s3://bucket/x.paf", &crate::support::s3_options(&server)).unwrap();
     for store in [Store::open(folder.path().to_str().unwrap(), &Default::default()).unwrap(), s3] {
         let options =
             genomic_objects::simulate::SimulateOptions { reads: 5_000, ..Default::default() };

@@ -6,7 +6,7 @@ use testkit::{corpus, oracle};
 use super::*;
 
 /// Depths above 0 as `samtools depth` prints them.
-fn depths(store: &Store, sample: &str) -> String {
+pub(super) fn depths(store: &Store, sample: &str) -> String {
     let reader = Reader::open(store, At::Newest, Content::Coverage, &request(&[], &[sample]));
     let options = Options { format: DepthFormat::Bed, window: None, summed: false };
     let mut text = String::new();

@@ -115,7 +115,7 @@ fn test_existing_dataset_is_refused_or_gets_a_new_version() {
     let again = convert(&[("second", &fastq(20, 1, true))], &store, &plain).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Exists, "{again}");
     let transaction = TransactionId::from_bytes([9; 16]);
-    let replacing = WriteOptions { overwrite: true, transaction, ..plain };
+    let replacing = WriteOptions { change: Change::Overwrite, transaction, ..plain };
     let summary = convert(&[("second", &fastq(20, 1, true))], &store, &replacing).unwrap();
     assert_eq!((summary.dataset_version, summary.reads), (2, 20));
     assert_eq!(query(&store, Selection::All, Filter::default()).unwrap().0.len(), 20);

@@ -2,22 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use genomic_objects::store::{Credentials, StoreOptions};
-
 use super::*;
-
-fn s3_options(server: &testkit::s3::Server) -> StoreOptions {
-    StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..StoreOptions::default()
-    }
-}
+use crate::support::s3_options;
 
 #[test]
 fn test_cold_queries_take_three_trips_and_few_bytes() {

@@ -3,6 +3,7 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod append;
 mod bad_input;
 mod bytes;
 mod columns;
@@ -12,10 +13,12 @@ mod generated;
 mod inputs;
 mod order;
 mod roundtrip;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::records::reads::{self, Framer};

@@ -1,6 +1,7 @@
 //! Stores to run one suite of tests on.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
+use genomic_objects::error::Result;
 use genomic_objects::store::{Credentials, Store, StoreOptions};
 use tempfile::TempDir;
 use testkit::s3;
@@ -40,4 +41,37 @@ pub(crate) fn on_every_store(test: impl Fn(&Store)) {
     println!("on S3");
     let server = s3::Server::start().unwrap();
     test(&s3_store(&server, "some/prefix.paf"));
+}
+
+/// Flips a bit of every `step`th byte of every object, one after the other: what a dataset answers
+/// is the same each time, or an error that names a place in it.
+pub(crate) fn flip_bytes<T: PartialEq>(
+    store: &Store,
+    step: usize,
+    answers: impl Fn(&Store) -> Result<T>,
+) {
+    let truth = answers(store).unwrap();
+    let objects = store.list("").unwrap();
+    assert!(objects.len() >= 4);
+    for object in objects {
+        let bytes = store.get(&object.key).unwrap();
+        let folder = object.key.split('/').next().unwrap();
+        for at in (0..bytes.len()).step_by(step) {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 1 << (at % 8);
+            store.put(&object.key, damaged.into()).unwrap();
+            match answers(store) {
+                Ok(answers) => assert!(answers == truth, "{} byte {at}", object.key),
+                Err(error) => {
+                    let text = error.to_string();
+                    // A damaged index may lead to a chunk that is sound.
+                    let is_placed = [folder, "_index", "chunk", "_manifests", "_metadata", "data/"]
+                        .iter()
+                        .any(|place| text.contains(place));
+                    assert!(is_placed, "{} byte {at}: {text}", object.key);
+                }
+            }
+        }
+        store.put(&object.key, bytes).unwrap();
+    }
 }

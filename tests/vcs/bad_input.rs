@@ -121,7 +121,7 @@ fn test_existing_dataset_is_refused_or_gets_a_new_version() {
     let again = convert("second", &cohort(70, 5), &store, &options()).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Exists, "{again}");
     let transaction = genomic_objects::dataset::TransactionId::from_bytes([9; 16]);
-    let replacing = WriteOptions { overwrite: true, transaction, ..options() };
+    let replacing = WriteOptions { change: Change::Overwrite, transaction, ..options() };
     assert_eq!(convert("second", &cohort(70, 5), &store, &replacing).unwrap().dataset_version, 2);
     let reader = Reader::open(&store, At::Version(1), &Places::default()).unwrap();
     assert_eq!(reader.schema().samples.len(), 3);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::engines::{cohort, s3_options};
+use crate::engines::cohort;
+use crate::support::s3_options;
 
 /// What metadata and index pages of a query may take on top of columns.
 const OVERHEAD: u64 = 128 << 10;

@@ -6,6 +6,7 @@ use genomic_objects::vcs::verify::verify;
 
 use super::*;
 use crate::engines::cohort;
+use crate::support::flip_bytes;
 
 /// Everything a dataset can answer.
 fn answers(store: &Store) -> Result<Vec<Vec<u8>>> {
@@ -31,26 +32,7 @@ fn small_dataset(samples: usize) -> Store {
 fn test_every_flipped_byte_is_noticed_or_harmless() {
     // Columns of their own, and blocks.
     for (samples, step) in [(1, 1), (65, 7)] {
-        let store = small_dataset(samples);
-        let truth = answers(&store).unwrap();
-        let objects = store.list("").unwrap();
-        assert!(objects.len() >= 8);
-        for object in objects {
-            let bytes = store.get(&object.key).unwrap();
-            for at in (0..bytes.len()).step_by(step) {
-                let mut damaged = bytes.to_vec();
-                damaged[at] ^= 1 << (at % 8);
-                store.put(&object.key, damaged.into()).unwrap();
-                match answers(&store) {
-                    Ok(answers) => assert!(answers == truth, "{} byte {at}", object.key),
-                    Err(error) => {
-                        let text = error.to_string();
-                        assert!(text.contains('_') || text.contains("data/"), "{at}: {text}");
-                    }
-                }
-            }
-            store.put(&object.key, bytes).unwrap();
-        }
+        flip_bytes(&small_dataset(samples), step, answers);
     }
 }
 

@@ -3,6 +3,7 @@
 //! DuckDB, Polars and pyarrow come from PyPI; a test is skipped where they are missing.
 
 use super::*;
+use crate::support::s3_options;
 
 /// Whether Python has DuckDB, Polars and pyarrow.
 fn engines() -> bool {
@@ -220,19 +221,6 @@ print(len(positions), sum(positions))
             narrow_bytes + chr1 * 2 / 3 < wide_bytes,
             "{engine}: {narrow_bytes} of {wide_bytes}"
         );
-    }
-}
-
-pub(crate) fn s3_options(server: &testkit::s3::Server) -> genomic_objects::store::StoreOptions {
-    genomic_objects::store::StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(genomic_objects::store::Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..Default::default()
     }
 }
 

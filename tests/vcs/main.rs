@@ -3,6 +3,7 @@
 // What helpers of tests do, outside the tests themselves.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod append;
 mod bad_input;
 mod bcf;
 mod bytes;
@@ -12,11 +13,13 @@ mod expressions;
 mod odd;
 mod query;
 mod roundtrip;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use genomic_objects::dataset::{At, InputInfo, TransactionId};
+use genomic_objects::dataset::{At, Change, InputInfo, TransactionId};
 use genomic_objects::error::Result;
 use genomic_objects::pipeline::Progress;
 use genomic_objects::store::{Input, Store};
@@ -27,7 +30,7 @@ use genomic_objects::vcs::read::{QueryStats, Reader};
 use genomic_objects::vcs::table::TableFormat;
 use genomic_objects::vcs::text;
 use genomic_objects::vcs::write::{Summary, WriteOptions, write};
-use testkit::corpus;
+use testkit::{Choices, corpus};
 
 fn options() -> WriteOptions {
     let transactions = [TransactionId::from_bytes([7; 16]), TransactionId::from_bytes([8; 16])];
@@ -114,29 +117,12 @@ fn is_variants(path: &Path) -> bool {
 
 /// Every good variant file of the corpora.
 fn good_files(data: &Path) -> Vec<PathBuf> {
-    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { collect(&path, into) } else { into.push(path) }
-        }
-    }
     let mut files = Vec::new();
     for folder in ["variants", "gvcf", "annotation"] {
-        collect(&data.join(folder), &mut files);
+        files.extend(corpus::files_below(data.join(folder)));
     }
     files.retain(|path| is_variants(path));
     files.sort();
     assert!(files.len() > 150, "{} files", files.len());
     files
-}
-
-/// A generator of numbers for choices that are the same in every run.
-struct Choices(u64);
-
-impl Choices {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound.max(1)
-    }
 }

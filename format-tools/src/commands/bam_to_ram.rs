@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use genomic_objects::dataset::{At, Checksum, InputInfo};
+use genomic_objects::dataset::{At, Checksum};
 use genomic_objects::error::{Error, ErrorKind, Result};
 use genomic_objects::paf::read::{Places, Reader};
 use genomic_objects::pipeline::Progress;
@@ -16,6 +16,7 @@ use genomic_objects::records::alignments::{self as records, SourceOptions, Valid
 use genomic_objects::store::{Store, open_input};
 use serde_json::json;
 
+use crate::conversion::input_info;
 use crate::environment;
 use crate::options::{Messages, Threads, WritableStores};
 use crate::report::Summary;
@@ -76,7 +77,7 @@ pub(crate) struct BamToRam {
     coverage_window: u64,
 
     /// Add the samples to an existing dataset, as a new version
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long, visible_alias = "append", conflicts_with = "overwrite")]
     add: bool,
 
     /// Make a new version where a dataset exists already
@@ -118,12 +119,7 @@ impl BamToRam {
         let names = self.names(&inputs)?;
         let of_input = |(input, name): (&String, Option<String>)| SampleInput {
             name,
-            info: InputInfo {
-                name: file_name(input).to_owned(),
-                size_bytes: None,
-                checksum: None,
-                program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
-            },
+            info: input_info(file_name(input), None),
         };
         let samples: Vec<SampleInput> = inputs.iter().zip(names).map(of_input).collect();
         let write_options = WriteOptions {

@@ -1,22 +1,16 @@
 //! `fastq-to-srf`: files of reads become a dataset.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use clap::{Args, ValueEnum};
 use genomic_objects::codec::Effort;
-use genomic_objects::dataset::InputInfo;
 use genomic_objects::error::{Error, Result};
-use genomic_objects::pipeline::Progress;
 use genomic_objects::records::reads::{self, Framer};
 use genomic_objects::srf::manifest;
-use genomic_objects::srf::write::{Summary as Written, WriteOptions, write};
+use genomic_objects::srf::write::{WriteOptions, write};
 use genomic_objects::store::{Store, open_input};
-use serde_json::json;
 
+use crate::conversion::{Amount, Changes, Conversion, input_info};
 use crate::environment;
 use crate::options::{Messages, Threads, WritableStores};
-use crate::report::Summary;
 use crate::units::{self, parse_size};
 
 /// Convert FASTQ, FASTA or unaligned BAM to an SRF dataset
@@ -26,10 +20,15 @@ use crate::units::{self, parse_size};
 Files may be plain or compressed with gzip, BGZF, Zstandard or bzip2. srf-to-fastq gives the text
 back byte for byte. The dataset becomes visible when it is complete.
 
+--append adds reads behind those there, as if the files had been one; --replace FILE redoes those
+that came from a file. Other chunks stay as they are. Both keep layout, level, order and pairing.
+
 Examples:
   fastq-to-srf sample_R1.fastq.gz sample_R2.fastq.gz sample.srf
   fastq-to-srf --layout compact -@ 8 reads.fastq.zst s3://bucket/reads.srf
-  zcat reads.fastq.gz | fastq-to-srf - reads.srf")]
+  zcat reads.fastq.gz | fastq-to-srf - reads.srf
+  fastq-to-srf --append lane2_R1.fastq.gz lane2_R2.fastq.gz sample.srf
+  fastq-to-srf --replace lane2_R1.fastq.gz again_R1.fastq.gz again_R2.fastq.gz sample.srf")]
 pub(crate) struct FastqToSrf {
     /// One file of reads, or two of pairs, then the dataset to make; - for standard input
     #[arg(value_name = "PATH", required = true, num_args = 1..=3)]
@@ -41,6 +40,7 @@ pub(crate) struct FastqToSrf {
 
     /// The file holds pairs, first and second reads by turns
     #[arg(long)]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     interleaved: bool,
 
     /// Most reads of a chunk
@@ -54,28 +54,22 @@ pub(crate) struct FastqToSrf {
 
     /// How chunks hold reads: plain (any reader of Arrow) or compact (smaller)
     #[arg(long, value_enum, value_name = "LAYOUT", default_value_t, hide_possible_values = true)]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     layout: Layout,
 
     /// How hard to compress: fast, default or archive
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_possible_values = true)]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     level: Level,
 
     /// Write a second view with the reads ordered by quality or length, for queries that filter by
     /// it: it takes about as much space again
     #[arg(long, value_enum, value_name = "ORDER", default_value_t, hide_possible_values = true)]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     order: Order,
 
-    /// Make a new version where a dataset exists already
-    #[arg(long)]
-    overwrite: bool,
-
-    /// Decode what was written and compare it with the input before it becomes visible
-    #[arg(long)]
-    verify: bool,
-
-    /// Write nothing, and tell how many objects, bytes and requests it would be
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    changes: Changes,
 
     #[command(flatten)]
     threads: Threads,
@@ -111,21 +105,18 @@ enum Level {
 impl FastqToSrf {
     pub(crate) fn run(self) -> Result<()> {
         let (inputs, output) = self.places()?;
-        let started = Instant::now();
         let options = self.stores.options();
         let store = Store::open(&output, &options)?;
         let threads = self.threads.count().get();
-        let progress = Arc::new(Progress::default());
+        let change = self.changes.change();
+        let conversion =
+            Conversion::start(&self.messages, &store, change.clone(), self.changes.dry_run);
+        let progress = &conversion.progress;
         let (mut opened, mut infos, mut total) = (Vec::new(), Vec::new(), Some(0));
         for input in &inputs {
             let input = open_input(input, &options)?;
             total = total.zip(input.size).map(|(total, size)| total + size);
-            infos.push(InputInfo {
-                name: input.name.rsplit('/').next().unwrap_or_default().to_owned(),
-                size_bytes: input.size,
-                checksum: None,
-                program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
-            });
+            infos.push(input_info(&input.name, input.size));
             opened.push(input.count_into(progress.clone()));
         }
         if let Some(total) = total {
@@ -150,9 +141,9 @@ impl FastqToSrf {
             },
             interleaved: self.interleaved,
             threads,
-            overwrite: self.overwrite,
-            verify: self.verify,
-            dry_run: self.dry_run,
+            change,
+            verify: self.changes.verify,
+            dry_run: self.changes.dry_run,
             ..WriteOptions::new(environment::now(), environment::transaction_id()?, infos)
         };
         let open = || {
@@ -164,55 +155,31 @@ impl FastqToSrf {
                 })
                 .collect()
         };
-        let display = self.messages.start_progress(&progress, "converted");
-        let written = write(open, &store, &write_options, &progress);
-        drop(display);
-        self.messages.summarise(self.summary(&written?, &store.name(""), &progress, started))
-    }
-
-    fn summary(
-        &self,
-        written: &Written,
-        output: &str,
-        progress: &Progress,
-        started: Instant,
-    ) -> Summary {
-        let seconds = started.elapsed();
-        let verb = if self.dry_run { "would write" } else { "wrote" };
-        let mut text = format!(
-            "{verb} {} reads of {} bases to {output}: {} in {} objects ({} chunks, {} batches) in {}",
-            units::count(written.reads),
-            units::count(written.bases),
-            units::bytes(written.total_bytes),
-            written.objects,
-            written.chunks,
-            units::count(written.batches),
-            units::duration(seconds),
-        );
-        if self.dry_run {
-            text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
-        }
+        let written = conversion.run(|progress| write(open, &store, &write_options, progress))?;
+        let amount = Amount {
+            bytes: written.total_bytes,
+            objects: written.objects,
+            of: format!("{} chunks, {} batches", written.chunks, units::count(written.batches)),
+        };
+        let mut lines = Vec::new();
         if written.ordered_bytes > 0 {
-            text += &format!(
-                "\n{} of it are the reads again, ordered for queries that filter by that",
+            lines.push(format!(
+                "{} of it are the reads again, ordered for queries that filter by that",
                 units::bytes(written.ordered_bytes),
-            );
+            ));
         }
         if written.reads_kept_as_text > 0 {
-            text += &format!(
-                "\n{} reads are not written as the first one is, and are kept as text besides",
+            lines.push(format!(
+                "{} reads are not written as the first one is, and are kept as text besides",
                 units::count(written.reads_kept_as_text),
-            );
+            ));
         }
-        if written.verified {
-            text += "\nverified: everything was read back and compared with the input";
-        }
-        let mut json = json!(written);
-        json["output"] = json!(output);
-        json["dry_run"] = json!(self.dry_run);
-        json["input_bytes"] = json!(progress.snapshot().bytes_in);
-        json["seconds"] = json!(seconds.as_secs_f64());
-        Summary { text, json, data_on_stdout: false }
+        let what = format!(
+            "{} reads of {} bases",
+            units::count(written.reads),
+            units::count(written.bases)
+        );
+        conversion.summarise(&written, &what, &amount, &lines)
     }
 
     /// Inputs and output.

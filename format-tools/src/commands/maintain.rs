@@ -1,10 +1,13 @@
-//! `files`, `verify`, `log`, `diff`, `rollback`, `gc`, `cp`: a dataset over its versions.
+//! `files`, `verify`, `log`, `diff`, `rollback`, `gc`: a dataset over its versions.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
-use genomic_objects::dataset::{self, At, Dataset, GcOptions, LiveObject, LogEntry, Manifest};
+use genomic_objects::dataset::{
+    self, At, Dataset, GcOptions, LiveObject, LogEntry, Manifest, Report,
+};
 use genomic_objects::error::{Error, Result};
 use genomic_objects::paf;
 use genomic_objects::pipeline::Progress;
@@ -68,13 +71,22 @@ impl Table {
 
 /// Check every byte of a dataset against its checksum, and every count against the manifest
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  format-tools verify sample.paf
+  format-tools verify --repair s3://bucket/sample.paf sample.paf")]
 pub(crate) struct Verify {
     #[command(flatten)]
     dataset: DatasetAt,
+
+    /// Put back what is damaged or missing from this copy of the dataset: a folder or a URL
+    #[arg(long, value_name = "FROM")]
+    repair: Option<String>,
+
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }
@@ -150,26 +162,6 @@ pub(crate) struct Gc {
     pub(crate) messages: Messages,
 }
 
-/// Copy one version of a dataset to a new place
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Cp {
-    #[command(flatten)]
-    dataset: DatasetAt,
-    /// Where to: a folder or a URL without a dataset
-    #[arg(value_name = "OUTPUT")]
-    output: String,
-    /// Make a new version where a dataset exists already
-    #[arg(long)]
-    overwrite: bool,
-
-    #[command(flatten)]
-    threads: Threads,
-    #[command(flatten)]
-    stores: WritableStores,
-    #[command(flatten)]
-    pub(crate) messages: Messages,
-}
-
 impl Files {
     pub(crate) fn run(self) -> Result<()> {
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
@@ -224,25 +216,48 @@ fn print_array(elements: impl Iterator<Item = Value>) -> Result<()> {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<()> {
-        let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
-        let dataset = Dataset::open(&store, self.dataset.version())?;
+        let options = self.stores.options();
+        let store = Store::open(&self.dataset.dataset, &options)?;
         let progress = Arc::new(Progress::default());
         let display = self.messages.start_progress(&progress, "verified");
-        let threads = self.threads.count().get();
-        let (counted, report) = match dataset.manifest().format.as_str() {
-            vcs::manifest::FORMAT => {
-                (vcs::manifest::VARIANTS, vcs::verify::verify(&dataset, threads, Some(&progress)))
+        let verify = |dataset: &Dataset| -> Result<(&'static str, Report)> {
+            let threads = self.threads.count().get();
+            let (counted, report) = match dataset.manifest().format.as_str() {
+                vcs::manifest::FORMAT => (
+                    vcs::manifest::VARIANTS,
+                    vcs::verify::verify(dataset, threads, Some(&progress)),
+                ),
+                srf::manifest::FORMAT => {
+                    (srf::manifest::READS, srf::verify::verify(dataset, threads, Some(&progress)))
+                }
+                ram::manifest::FORMAT => {
+                    (ram::manifest::READS, ram::verify::verify(dataset, threads, Some(&progress)))
+                }
+                _ => (paf::manifest::READS, paf::verify::verify(dataset, threads, Some(&progress))),
+            };
+            report.map(|report| (counted, report))
+        };
+        let (counted, report, restored) = match &self.repair {
+            None => {
+                let (counted, report) = verify(&Dataset::open(&store, self.dataset.version())?)?;
+                (counted, report, Vec::new())
             }
-            srf::manifest::FORMAT => {
-                (srf::manifest::READS, srf::verify::verify(&dataset, threads, Some(&progress)))
+            Some(from) => {
+                let from = Store::open(from, &options)?;
+                let counted = Cell::new("");
+                let check = |dataset: &Dataset| {
+                    let (noun, report) = verify(dataset)?;
+                    counted.set(noun);
+                    Ok(report)
+                };
+                let repaired = dataset::repair(&store, self.dataset.version(), &from, &check)?;
+                (counted.get(), repaired.report, repaired.restored)
             }
-            ram::manifest::FORMAT => {
-                (ram::manifest::READS, ram::verify::verify(&dataset, threads, Some(&progress)))
-            }
-            _ => (paf::manifest::READS, paf::verify::verify(&dataset, threads, Some(&progress))),
         };
         drop(display);
-        let report = report?;
+        for path in &restored {
+            self.messages.say(&format!("restored {}", store.name(path)));
+        }
         for problem in &report.problems {
             say(&format!("{}: {}", store.name(&problem.path), problem.error));
         }
@@ -266,6 +281,7 @@ impl Verify {
             "bytes": report.bytes,
             counted: records,
             "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
+            "restored": restored,
             "notes": report.notes,
         });
         self.messages.summarise(Summary { text, json, data_on_stdout: false })?;
@@ -276,7 +292,7 @@ impl Verify {
             "{} objects are not as they were written",
             report.problems.len()
         ))
-        .help("restore them from a copy, or convert the original again")
+        .help("restore them from a copy with --repair, or convert the original again")
         .at(store.name("")))
     }
 }
@@ -418,46 +434,10 @@ impl Gc {
 }
 
 /// Puts the schema of a dataset of variants at the name that people look for.
-fn refresh_schema(store: &Store, dataset: &Dataset) -> Result<()> {
+pub(super) fn refresh_schema(store: &Store, dataset: &Dataset) -> Result<()> {
     if let Some(schema) = dataset.manifest().objects_of(vcs::manifest::SCHEMA_KIND).next() {
         let (_, json) = vcs::schema::Schema::unpack(&dataset.read(schema)?)?;
         vcs::write::copy_schema(store, &json);
     }
     Ok(())
-}
-
-impl Cp {
-    pub(crate) fn run(self) -> Result<()> {
-        let options = self.stores.options();
-        let source = Store::open(&self.dataset.dataset, &options)?;
-        let target = Store::open(&self.output, &options)?;
-        let progress = Arc::new(Progress::default());
-        let display = self.messages.start_progress(&progress, "copied");
-        let copied = dataset::copy(
-            &Dataset::open(&source, self.dataset.version())?,
-            &target,
-            self.overwrite,
-            &environment::now(),
-            environment::transaction_id()?,
-            self.threads.count().get(),
-            Some(&progress),
-        );
-        drop(display);
-        let copied = copied?;
-        refresh_schema(&target, &copied.dataset)?;
-        let text = format!(
-            "copied {} objects of {} to {}; {} were there already",
-            units::count(copied.objects),
-            units::bytes(copied.bytes),
-            target.name(""),
-            units::count(copied.skipped),
-        );
-        let json = json!({
-            "objects": copied.objects,
-            "bytes": copied.bytes,
-            "skipped": copied.skipped,
-            "dataset_version": copied.dataset.manifest().dataset_version,
-        });
-        self.messages.summarise(Summary { text, json, data_on_stdout: false })
-    }
 }

@@ -7,17 +7,17 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
 use genomic_objects::paf::read::{Places, Query, Reader};
-use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::pipeline::Progress;
 use genomic_objects::records::alignments::header::SortOrder;
 use genomic_objects::records::alignments::{Fields, RecordBatch, sink};
 use genomic_objects::store::Store;
 use serde_json::json;
 
 use crate::environment;
-use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::options::{DatasetAt, Messages, Sorting, Stores, Threads};
 use crate::output::Output;
 use crate::report::Summary;
-use crate::units::{self, parse_size};
+use crate::units;
 
 /// Convert a PAF dataset back to BAM, SAM or CRAM
 #[derive(Args, Clone, Debug)]
@@ -45,19 +45,12 @@ pub(crate) struct PafToBam {
     #[arg(long)]
     original_order: bool,
 
-    /// Memory for restoring the original order
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
     /// Add a @PG line for this conversion to the header
     #[arg(long)]
     add_pg: bool,
 
+    #[command(flatten)]
+    sorting: Sorting,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -109,11 +102,7 @@ impl PafToBam {
             sink.write(batch)
         };
         if self.original_order && reader.details().keeps_input_order {
-            let sort = SortOptions {
-                memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-                temp_dir: self.temp_dir.clone(),
-                threads,
-            };
+            let sort = self.sorting.options(threads);
             reader.original_order(sort, &mut emit)?;
         } else {
             let declares_order = header.sort_order();

@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
-use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::pipeline::Progress;
 use genomic_objects::ram::export::export;
 use genomic_objects::ram::read::{Content, Reader, Request};
 use genomic_objects::records::alignments::sink;
 use genomic_objects::store::Store;
 use serde_json::json;
 
-use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::options::{DatasetAt, Messages, Sorting, Stores, Threads};
 use crate::output::Output;
 use crate::report::Summary;
-use crate::units::{self, parse_size};
+use crate::units;
 
 /// Convert a sample of a RAM dataset back to BAM, SAM or CRAM
 #[derive(Args, Clone, Debug)]
@@ -44,15 +44,8 @@ pub(crate) struct RamToBam {
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Memory for restoring the original order
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    sorting: Sorting,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -89,11 +82,7 @@ impl RamToBam {
             Format::Bam | Format::Cram => Output::open_binary(self.output.as_deref(), name)?,
         };
         let threads = self.threads.count().get();
-        let sort = SortOptions {
-            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-            temp_dir: self.temp_dir.clone(),
-            threads,
-        };
+        let sort = self.sorting.options(threads);
         let progress = Arc::new(Progress::default());
         let display = self.messages.show(&progress, "wrote", &output);
         let mut sink = sink::create(format, output.writer(), &header, threads)?;

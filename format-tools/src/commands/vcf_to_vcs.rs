@@ -1,14 +1,9 @@
 //! `vcf-to-vcs`: a variant file becomes a dataset.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
 
 use clap::Args;
-use genomic_objects::dataset::InputInfo;
-use genomic_objects::error::{Error, Result};
-use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::error::Result;
 use genomic_objects::store::{Store, open_input};
 use genomic_objects::vcs::PageCompression;
 use genomic_objects::vcs::needs::Fields;
@@ -16,12 +11,11 @@ use genomic_objects::vcs::odd::Found;
 use genomic_objects::vcs::select::Subset;
 use genomic_objects::vcs::text;
 use genomic_objects::vcs::write::{Summary as Written, WriteOptions, write};
-use serde_json::json;
 
+use crate::conversion::{Amount, Changes, Conversion, InputOutput, input_info};
 use crate::environment;
-use crate::options::{Messages, Threads, WritableStores};
-use crate::report::Summary;
-use crate::units::{self, parse_size};
+use crate::options::{Messages, Sorting, Threads, WritableStores};
+use crate::units;
 
 /// Convert VCF or BCF to a VCS dataset
 #[derive(Args, Clone, Debug)]
@@ -33,26 +27,18 @@ them back in the order of the input. The dataset becomes visible when it is comp
 A file that breaks the VCF specification but can be understood is kept as it is; what was odd is
 counted, and told with its first place. One that cannot is refused.
 
+--append adds records of the same samples behind those of each contig, as bcftools concat does;
+--replace redoes contigs. The other parts stay as they are, and columns are those of the dataset.
+
 Examples:
   vcf-to-vcs cohort.vcf.gz cohort.vcs
   vcf-to-vcs --verify -@ 8 cohort.bcf s3://bucket/cohort.vcs
-  bcftools view -Ou cohort.bcf chr20 | vcf-to-vcs - chr20.vcs")]
+  bcftools view -Ou cohort.bcf chr20 | vcf-to-vcs - chr20.vcs
+  vcf-to-vcs --append chr21.vcf.gz cohort.vcs
+  vcf-to-vcs --replace chr20 recalled.vcf.gz cohort.vcs")]
 pub(crate) struct VcfToVcs {
-    /// VCF, plain or gzipped, or BCF: a path, a URL, or - for standard input
-    #[arg(value_name = "INPUT")]
-    input: Option<String>,
-
-    /// Dataset to make: a folder or a URL
-    #[arg(value_name = "OUTPUT")]
-    output: Option<String>,
-
-    /// The input, instead of INPUT
-    #[arg(long = "input", value_name = "INPUT")]
-    input_option: Option<String>,
-
-    /// The output, instead of OUTPUT
-    #[arg(short = 'o', long = "output", value_name = "OUTPUT")]
-    output_option: Option<String>,
+    #[command(flatten)]
+    paths: InputOutput,
 
     /// Samples to keep, separated by commas, in this order
     #[arg(short = 's', long, value_name = "LIST", value_delimiter = ',')]
@@ -73,37 +59,23 @@ pub(crate) struct VcfToVcs {
     /// Most rows of a row group, the unit by which queries skip
     #[arg(long, value_name = "N", default_value_t = 16_384)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     row_group_rows: u32,
 
     /// How pages are compressed: zstd, zstd:LEVEL (1 to 22) or snappy
     #[arg(long, value_name = "CODEC", default_value = "zstd:9", value_parser = parse_compression)]
+    #[arg(conflicts_with_all = ["append", "replace"])]
     compression: PageCompression,
 
-    /// Make a new version where a dataset exists already
-    #[arg(long)]
-    overwrite: bool,
-
-    /// Decode what was written and compare it with the input before it becomes visible
-    #[arg(long)]
-    verify: bool,
-
-    /// Write nothing, and tell how many objects, bytes and requests it would be
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    changes: Changes,
 
     /// Sort from the start, without trying whether the records are in order
     #[arg(long)]
     sort: bool,
 
-    /// Memory for sorting
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    sorting: Sorting,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -129,40 +101,32 @@ fn parse_compression(text: &str) -> Result<PageCompression, String> {
 
 impl VcfToVcs {
     pub(crate) fn run(self) -> Result<()> {
-        let (input, output) = self.places()?;
-        let started = Instant::now();
+        let (input, output) =
+            self.paths.places("vcf-to-vcs INPUT OUTPUT, as in: vcf-to-vcs x.vcf.gz x.vcs")?;
         let options = self.stores.options();
         let store = Store::open(&output, &options)?;
         let threads = self.threads.count().get();
-        let progress = Arc::new(Progress::default());
+        let change = self.changes.change();
+        let conversion =
+            Conversion::start(&self.messages, &store, change.clone(), self.changes.dry_run);
         let first = open_input(&input, &options)?;
-        let info = InputInfo {
-            name: first.name.rsplit('/').next().unwrap_or_default().to_owned(),
-            size_bytes: first.size,
-            checksum: None,
-            program: Some(concat!("format-tools ", env!("CARGO_PKG_VERSION")).to_owned()),
-        };
+        let info = input_info(&first.name, first.size);
         let transactions = [environment::transaction_id()?, environment::transaction_id()?];
-        let sorting = SortOptions {
-            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-            temp_dir: self.temp_dir.clone(),
-            threads,
-        };
         let write_options = WriteOptions {
             row_group_rows: self.row_group_rows as usize,
             compression: self.compression,
             threads,
             // What comes through a pipe comes once.
             sort: self.sort || input == "-",
-            sorting,
-            overwrite: self.overwrite,
-            verify: self.verify,
-            dry_run: self.dry_run,
+            sorting: self.sorting.options(threads),
+            change,
+            verify: self.changes.verify,
+            dry_run: self.changes.dry_run,
             ..WriteOptions::new(environment::now(), transactions, info)
         };
-        let display = self.messages.start_progress(&progress, "converted");
         let subset = self.subset();
         let mut first = Some(first);
+        let progress = conversion.progress.clone();
         let mut open = || {
             let input = match first.take() {
                 Some(input) => input,
@@ -170,9 +134,19 @@ impl VcfToVcs {
             };
             subset.of(text::open_threaded(input.count_into(progress.clone()), threads)?)
         };
-        let written = write(&mut open, &store, &write_options, &progress);
-        drop(display);
-        self.messages.summarise(self.summary(&written?, &store.name(""), &progress, started))
+        let written =
+            conversion.run(|progress| write(&mut open, &store, &write_options, progress))?;
+        let amount = Amount {
+            bytes: written.total_bytes,
+            objects: written.objects,
+            of: format!("{} parts, {} row groups", written.parts, written.row_groups),
+        };
+        let what = format!(
+            "{} variants of {} samples",
+            units::count(written.variants),
+            units::count(written.samples)
+        );
+        conversion.summarise(&written, &what, &amount, &remarks(&written))
     }
 
     fn subset(&self) -> Subset {
@@ -186,69 +160,23 @@ impl VcfToVcs {
             format: fields(&self.format),
         }
     }
+}
 
-    fn summary(
-        &self,
-        written: &Written,
-        output: &str,
-        progress: &Progress,
-        started: Instant,
-    ) -> Summary {
-        let seconds = started.elapsed();
-        let verb = if self.dry_run { "would write" } else { "wrote" };
-        let mut text = format!(
-            "{verb} {} variants of {} samples to {output}: {} in {} objects ({} parts, {} row \
-             groups) in {}",
-            units::count(written.variants),
-            units::count(written.samples),
-            units::bytes(written.total_bytes),
-            written.objects,
-            written.parts,
-            written.row_groups,
-            units::duration(seconds),
-        );
-        if self.dry_run {
-            text += &format!("\n{} PUT requests, the manifests' two included", written.objects);
-        }
-        if written.rows_with_exceptions > 0 {
-            let fields: Vec<String> = written
-                .exceptions
-                .iter()
-                .map(|(field, count)| format!("{field} {count}"))
-                .collect();
-            text += &format!(
-                "\n{} variants have values that are kept as text beside the columns: {}",
-                units::count(written.rows_with_exceptions),
-                if fields.is_empty() { "whole lines".to_owned() } else { fields.join(", ") },
-            );
-        }
-        for line in odd_lines(&written.odd) {
-            text += &format!("\nodd: {line}");
-        }
-        if written.reordered {
-            text += "\nthe variants were sorted; vcs-to-vcf restores the order of the input";
-        }
-        if written.verified {
-            text += "\nverified: everything was read back and compared with the input";
-        }
-        let mut json = json!(written);
-        json["output"] = json!(output);
-        json["dry_run"] = json!(self.dry_run);
-        json["input_bytes"] = json!(progress.snapshot().bytes_in);
-        json["seconds"] = json!(seconds.as_secs_f64());
-        Summary { text, json, data_on_stdout: false }
+/// What is to be said of a conversion besides how much was written.
+fn remarks(written: &Written) -> Vec<String> {
+    let mut lines = Vec::new();
+    if written.rows_with_exceptions > 0 {
+        let fields: Vec<String> =
+            written.exceptions.iter().map(|(field, count)| format!("{field} {count}")).collect();
+        lines.push(format!(
+            "{} variants have values that are kept as text beside the columns: {}",
+            units::count(written.rows_with_exceptions),
+            if fields.is_empty() { "whole lines".to_owned() } else { fields.join(", ") },
+        ));
     }
-
-    /// Input and output, each from its option or the next positional argument.
-    fn places(&self) -> Result<(String, String)> {
-        let mut positional = [&self.input, &self.output].into_iter().flatten().cloned();
-        let input = self.input_option.clone().or_else(|| positional.next());
-        let output = self.output_option.clone().or_else(|| positional.next());
-        match (input, output, positional.next()) {
-            (Some(input), Some(output), None) => Ok((input, output)),
-            (_, _, Some(extra)) => Err(Error::usage(format!("one path too many: {extra:?}"))),
-            _ => Err(Error::usage("an input and an output are needed")),
-        }
-        .map_err(|error| error.help("vcf-to-vcs INPUT OUTPUT, as in: vcf-to-vcs x.vcf.gz x.vcs"))
+    lines.extend(odd_lines(&written.odd).into_iter().map(|line| format!("odd: {line}")));
+    if written.reordered {
+        lines.push("the variants were sorted; vcs-to-vcf restores the order of the input".into());
     }
+    lines
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use genomic_objects::error::Result;
-use genomic_objects::pipeline::{Progress, SortOptions};
+use genomic_objects::pipeline::Progress;
 use genomic_objects::store::Store;
 use genomic_objects::vcs::export;
 use genomic_objects::vcs::output::TextWriter;
 use genomic_objects::vcs::places::Places;
 use genomic_objects::vcs::read::Reader;
 
-use crate::options::{DatasetAt, Messages, Stores, Threads};
+use crate::options::{DatasetAt, Messages, Sorting, Stores, Threads};
 use crate::output::Output;
-use crate::units::parse_size;
 
 /// Convert a VCS dataset back to VCF
 #[derive(Args, Clone, Debug)]
@@ -43,15 +42,8 @@ pub(crate) struct VcsToVcf {
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Memory for restoring the order of the input, where sorting changed it
-    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    sorting: Sorting,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -86,11 +78,7 @@ impl VcsToVcf {
         };
         let progress = Arc::new(Progress::default());
         let display = self.messages.show(&progress, "wrote", &output);
-        let sorting = SortOptions {
-            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-            temp_dir: self.temp_dir.clone(),
-            threads,
-        };
+        let sorting = self.sorting.options(threads);
         let mut writer = match self.output_fmt {
             Format::Vcf => TextWriter::plain(output.writer()),
             Format::VcfGz | Format::Bcf => TextWriter::bgzf(output.writer(), threads),

@@ -5,10 +5,12 @@
 //! text is all there is.
 
 mod rules;
+mod unite;
 
 use std::collections::HashMap;
 
 use self::rules::Line;
+pub use self::unite::Renamed;
 use super::Validation;
 use crate::error::{Context, Error, Result};
 use crate::genome::{Contig, Contigs};

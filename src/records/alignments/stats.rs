@@ -116,6 +116,14 @@ impl Flagstat {
         }
     }
 
+    /// Takes off what a part of the file counted.
+    pub fn take_off(&mut self, part: &Self) {
+        for (mine, parts) in self.counts.iter_mut().zip(&part.counts) {
+            mine[0] = mine[0].saturating_sub(parts[0]);
+            mine[1] = mine[1].saturating_sub(parts[1]);
+        }
+    }
+
     /// All counters by name.
     pub fn to_named(&self) -> Vec<(String, u64)> {
         COUNTERS
@@ -223,6 +231,15 @@ impl ContigCounts {
             mine[1] += others[1];
         }
         self.unplaced += other.unplaced;
+    }
+
+    /// Takes off what a part of the file counted.
+    pub fn take_off(&mut self, part: &Self) {
+        for (mine, parts) in self.counts.iter_mut().zip(&part.counts) {
+            mine[0] = mine[0].saturating_sub(parts[0]);
+            mine[1] = mine[1].saturating_sub(parts[1]);
+        }
+        self.unplaced = self.unplaced.saturating_sub(part.unplaced);
     }
 
     /// Mapped and placed-unmapped reads of each contig.

@@ -13,7 +13,7 @@ use super::style::Style;
 use crate::error::{Error, Result};
 
 /// Bytes asked of the reader at a time.
-const STEP: usize = 512 << 10;
+const STEP: usize = if cfg!(fuzzing) { 256 } else { 512 << 10 };
 /// Most bytes to make room for before there is a need.
 const MAX_RESERVED: usize = 2 << 20;
 /// The longest record, in bytes.

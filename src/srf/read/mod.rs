@@ -263,6 +263,26 @@ impl Reader {
     }
 }
 
+/// Decodes these fields of the batches that are wanted, by their chunk, of the view in the order of
+/// the input; hands what `work` makes of each on in order.
+pub(super) fn scan_batches<T: Send>(
+    dataset: &Dataset,
+    details: &Details,
+    fields: Fields,
+    threads: usize,
+    wanted: impl Fn(&[&str]) -> Vec<bool>,
+    work: impl Fn(Batch) -> Result<T> + Sync,
+    sink: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let store = dataset.store();
+    let objects = &dataset.manifest().objects;
+    let mut plan = Plan::all(store, details, objects, fields, Order::None)?;
+    let chunks: Vec<&str> = plan.tasks.iter().map(Task::chunk).collect();
+    let mut wanted = wanted(&chunks).into_iter();
+    plan.tasks.retain(|_| wanted.next().unwrap_or(false));
+    fetch(store, details, &plan, threads, |_, batch| work(batch), sink)
+}
+
 /// Reads a view, and compares it with its digests; how many reads there are, the chunks in order,
 /// and whether the rows are those of the dataset, each once.
 pub(super) fn check_all(

@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::IpcWriteOptions;
 
+use super::base::Kept;
 use super::encode::{Encoded, schema};
 use super::{Outlet, Written};
 use crate::columnar::ArrowFile;
@@ -38,6 +39,8 @@ pub(super) struct Chunks {
     columns: Vec<u8>,
     extremes: Vec<Extremes>,
     view: View,
+    /// Chunks that were written, and their bytes; the others were there.
+    pub(super) written: (u64, u64),
 }
 
 impl Chunks {
@@ -53,7 +56,36 @@ impl Chunks {
             columns: Vec::new(),
             extremes: Vec::new(),
             view: View::default(),
+            written: (0, 0),
         }
+    }
+
+    /// Batches so far.
+    pub(super) fn batches(&self) -> u64 {
+        self.view.batch_count
+    }
+
+    /// Chunks so far, the open one included.
+    pub(super) fn count(&self) -> u64 {
+        self.view.chunk_count + u64::from(self.open.is_some())
+    }
+
+    /// Takes a chunk of the base over as it is.
+    pub(super) fn keep(&mut self, kept: &Kept, outlet: &mut Outlet<'_>) -> Result<()> {
+        self.close(outlet)?;
+        self.view.batches.push(kept.page);
+        self.batches.extend_from_slice(&kept.batches);
+        if let Some((page, bytes)) = &kept.columns {
+            self.view.columns.push(*page);
+            self.columns.extend_from_slice(bytes);
+        }
+        self.extremes.extend_from_slice(&kept.extremes);
+        self.rows += kept.page.rows;
+        self.view.batch_count += u64::from(kept.page.batches);
+        self.view.chunk_count += 1;
+        self.view.chunk_bytes += kept.entry.size_bytes;
+        self.entries.push(kept.entry.clone());
+        Ok(())
     }
 
     pub(super) fn push(&mut self, encoded: Encoded, outlet: &mut Outlet<'_>) -> Result<()> {
@@ -115,6 +147,8 @@ impl Chunks {
         }
         self.view.chunk_count += 1;
         self.view.chunk_bytes += bytes.len() as u64;
+        self.written.0 += 1;
+        self.written.1 += bytes.len() as u64;
         outlet.put(&chunk.path, bytes)
     }
 
@@ -137,6 +171,7 @@ impl Chunks {
         let lengths = self.extremes.iter().map(|batch| batch.length);
         let length = lengths
             .fold((u32::MAX, 0), |(min, max), (least, most)| (min.min(least), max.max(most)));
-        Ok(Written { view: self.view, entries: self.entries, objects, length })
+        let Self { view, entries, written, .. } = self;
+        Ok(Written { view, entries, objects, length, written })
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Encoded {
     pub(super) quality: u64,
     pub(super) text_bytes: u64,
     pub(super) kept_as_text: u64,
+    /// Whether the last record of a file lacks its line end.
+    pub(super) is_open: bool,
 }
 
 /// What encoding needs to know.
@@ -103,16 +105,18 @@ impl<'a> Encoding<'a> {
         let Section { framed, fixed, starts_chunk } = section;
         let batch = Batch::parse(&framed, self.styles)?;
         let (mut digests, mut text_bytes, mut gathered) = (Vec::new(), 0, Vec::new());
+        let mut is_open = false;
         for file in &framed {
             let text = text_of(file, &mut gathered);
             digests.push(Batch::digest(text));
             text_bytes += text.len() as u64;
+            is_open |= text.last().is_some_and(|&last| last != b'\n');
         }
         // Texts may be large, and are not needed any more.
         drop((framed, gathered));
         let hashes = (0..batch.rows()).map(|row| ids::hash(batch.names.get(row))).collect();
         let encoded = self.encode_batch(batch, fixed, digests)?;
-        Ok(Encoded { starts_chunk, hashes, text_bytes, ..encoded })
+        Ok(Encoded { starts_chunk, hashes, text_bytes, is_open, ..encoded })
     }
 
     /// A batch whose text has these digests.
@@ -169,6 +173,7 @@ impl<'a> Encoding<'a> {
             quality,
             text_bytes: 0,
             kept_as_text,
+            is_open: false,
         })
     }
 }

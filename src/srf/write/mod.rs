@@ -3,26 +3,32 @@
 //! One thread cuts text into records; batches of them are parsed, checked and encoded on several,
 //! and come out in order. A second view in another order is written from sorted rows once the first
 //! is complete. Nothing is visible before the commit.
+//!
+//! Reads that are added to a dataset, or redone in it, become chunks of their own; the others stay
+//! as they are, and only the indexes are written anew.
 
+mod base;
 mod chunks;
 mod encode;
 mod order;
 mod source;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::ids;
-use super::manifest::{self, Details, Layout, Order, View};
+use super::manifest::{self, Details, Lane, Layout, Order, View};
 use crate::codec::Effort;
 use crate::dataset::{
-    Checksum, ChunkEntry, Draft, InputInfo, ObjectRef, Operation, Transaction, TransactionId,
+    Change, Checksum, ChunkEntry, Draft, InputInfo, ObjectRef, Transaction, TransactionId,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{Progress, ordered_by_weight};
 use crate::records::reads::{Framed, Framer, Style};
 use crate::store::{Store, Uploader};
+use base::Base;
 use chunks::Chunks;
 use encode::{Encoded, Encoding};
 use order::Rows;
@@ -50,8 +56,10 @@ pub struct WriteOptions {
     pub interleaved: bool,
     /// Threads that encode.
     pub threads: usize,
-    /// Replace the content of an existing dataset by a new version.
-    pub overwrite: bool,
+    /// What becomes of a dataset that is there: reads are added behind those there, or take the
+    /// place of those of a lane, named by an input. Both take layout, effort, order and pairing
+    /// from the dataset.
+    pub change: Change,
     /// Read everything back and compare it with the input before the commit.
     pub verify: bool,
     /// Encode everything and write nothing.
@@ -75,7 +83,7 @@ impl WriteOptions {
             order: Order::None,
             interleaved: false,
             threads: 1,
-            overwrite: false,
+            change: Change::default(),
             verify: false,
             dry_run: false,
             created,
@@ -118,7 +126,7 @@ pub struct Summary {
 ///
 /// # Errors
 ///
-/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set;
+/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and must be none;
 /// [`Input`](crate::error::ErrorKind::Input) with file, record and line; what the store reports.
 /// Then nothing is visible, and what was uploaded is deleted as far as the store lets.
 pub fn write(
@@ -127,11 +135,13 @@ pub fn write(
     options: &WriteOptions,
     progress: &Arc<Progress>,
 ) -> Result<Summary> {
-    let may_exist = options.overwrite || options.dry_run;
-    let transaction = Transaction::for_output(store, may_exist, options.transaction)?;
-    let written = open().and_then(|framers| {
-        let mut source = Source::new(framers, options)?;
-        Writer::new(store, &transaction, &source, options, progress)?.run(&mut source)
+    let transaction = options.change.begin(store, options.transaction, options.dry_run)?;
+    let base = options.change.base(&transaction);
+    let written = base.map(|base| Base::read(base, &options.change)).transpose().and_then(|base| {
+        let options = base.as_ref().map_or_else(|| options.clone(), |base| base.adopted(options));
+        let mut source = Source::new(open()?, &options, base.as_ref())?;
+        Writer::new(store, &transaction, &source, &options, progress)?
+            .run(&mut source, base.as_ref())
     });
     let (draft, mut summary) = match written {
         Ok(written) => written,
@@ -185,6 +195,8 @@ struct Writer<'a> {
     rows: Option<Rows>,
     quality: u64,
     fixed: Option<[u32; 2]>,
+    /// Whether the last record so far lacks its line end, and so must be the last.
+    is_open: bool,
     summary: Summary,
 }
 
@@ -194,6 +206,8 @@ struct Written {
     entries: Vec<ChunkEntry>,
     objects: Vec<ObjectRef>,
     length: (u32, u32),
+    /// Chunks that were not there before, and their bytes.
+    written: (u64, u64),
 }
 
 impl<'a> Writer<'a> {
@@ -218,14 +232,19 @@ impl<'a> Writer<'a> {
             ids: ids::Builder::new(options.threads),
             quality: 0,
             fixed: None,
+            is_open: false,
             summary: Summary::default(),
         })
     }
 
-    fn run(mut self, source: &mut Source) -> Result<(Draft, Summary)> {
+    fn run(mut self, source: &mut Source, base: Option<&Base>) -> Result<(Draft, Summary)> {
         let styles = self.styles.clone();
         let encoding = Encoding::new(self.options, &styles);
         let mut chunks = Chunks::new(Order::None, self.options.layout, &styles);
+        if let Some(base) = base {
+            self.keep(base, base.before(), &mut chunks)?;
+        }
+        let before = chunks.count();
         ordered_by_weight(
             self.options.threads,
             TEXT_IN_FLIGHT,
@@ -233,10 +252,14 @@ impl<'a> Writer<'a> {
             || source.next(),
             |section| encoding.encode(section),
             |encoded| {
-                self.note(&encoded)?;
+                self.note(&encoded, chunks.batches())?;
                 chunks.push(encoded, &mut self.outlet)
             },
         )?;
+        let lane = self.lane(chunks.count() - before);
+        if let Some(base) = base {
+            self.keep(base, base.after(), &mut chunks)?;
+        }
         let first = chunks.finish(&mut self.outlet)?;
         let second = match self.rows.take() {
             None => None,
@@ -247,18 +270,46 @@ impl<'a> Writer<'a> {
                 Some(chunks.finish(&mut self.outlet)?)
             }
         };
-        self.finish(first, second)
+        self.finish(first, second, lane, base)
+    }
+
+    /// Takes over chunks of the base, and what the indexes need of their reads.
+    fn keep(&mut self, base: &Base, kept: Range<usize>, chunks: &mut Chunks) -> Result<()> {
+        let kept = base.chunks(kept);
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.close_end()?;
+        let mut batch = chunks.batches();
+        for chunk in kept {
+            self.note_lengths(chunk.fixed());
+            chunks.keep(chunk, &mut self.outlet)?;
+        }
+        let (order, threads) = (self.options.order, self.options.threads);
+        base.scan(kept, order, threads, |read| {
+            read.hashes.iter().try_for_each(|&hash| self.ids.push(hash, batch))?;
+            batch += 1;
+            self.rows.as_mut().map_or(Ok(()), |rows| rows.push(&read.rows))
+        })?;
+        self.is_open = base.is_open(kept)?;
+        Ok(())
+    }
+
+    /// Makes sure that more reads can follow.
+    fn close_end(&self) -> Result<()> {
+        if !self.is_open {
+            return Ok(());
+        }
+        Err(Error::input("reads cannot follow a file whose last line has no line end")
+            .help("convert the files together, each with its last line ended"))
     }
 
     /// Counts the reads of a batch, and takes down their names.
-    fn note(&mut self, encoded: &Encoded) -> Result<()> {
-        let batch = self.summary.batches;
+    fn note(&mut self, encoded: &Encoded, batch: u64) -> Result<()> {
+        self.close_end()?;
+        self.is_open = encoded.is_open;
         encoded.hashes.iter().try_for_each(|&hash| self.ids.push(hash, batch))?;
-        self.fixed = match self.fixed {
-            None => Some(encoded.fixed),
-            Some(fixed) if fixed == encoded.fixed => Some(fixed),
-            Some(_) => Some([0, 0]),
-        };
+        self.note_lengths(encoded.fixed);
         if let Some(rows) = &mut self.rows {
             rows.push(&encoded.rows_to_order)?;
         }
@@ -273,32 +324,59 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn finish(self, first: Written, second: Option<Written>) -> Result<(Draft, Summary)> {
-        let Self { store, options, styles, mut outlet, ids, quality, mut summary, .. } = self;
+    /// Keeps the lengths of each file's reads while they are equal.
+    fn note_lengths(&mut self, fixed: [u32; 2]) {
+        self.fixed = match self.fixed {
+            None => Some(fixed),
+            Some(before) if before == fixed => Some(fixed),
+            Some(_) => Some([0, 0]),
+        };
+    }
+
+    /// What was converted.
+    fn lane(&self, chunks: u64) -> Lane {
+        let Summary { reads, bases, text_bytes, reads_kept_as_text, .. } = self.summary;
+        let inputs = self.options.inputs.len() as u64;
+        let quality = self.quality;
+        Lane { inputs, chunks, reads, bases, quality, text_bytes, reads_kept_as_text }
+    }
+
+    fn finish(
+        self,
+        first: Written,
+        second: Option<Written>,
+        lane: Lane,
+        base: Option<&Base>,
+    ) -> Result<(Draft, Summary)> {
+        let Self { store, options, styles, mut outlet, ids, mut summary, .. } = self;
         let (names, read_ids) = ids.finish(first.view.batch_count)?;
         let mut objects = first.objects;
         objects.push(outlet.put_index(manifest::IDS_KIND, names)?);
+        (summary.chunks, summary.chunk_bytes) = first.written;
         let mut chunks = first.entries;
         let ordered = second.map(|second| {
             objects.extend(second.objects);
             chunks.extend(second.entries);
+            summary.chunks += second.view.chunk_count;
+            summary.chunk_bytes += second.view.chunk_bytes;
+            summary.ordered_bytes = second.view.chunk_bytes;
             second.view
         });
         outlet.uploader.finish()?;
-        for view in std::iter::once(&first.view).chain(&ordered) {
-            summary.chunks += view.chunk_count;
-            summary.chunk_bytes += view.chunk_bytes;
-        }
-        summary.ordered_bytes = ordered.as_ref().map_or(0, |view| view.chunk_bytes);
         // The manifest and its copy come on top.
         summary.objects = outlet.objects + 2;
         summary.total_bytes = outlet.bytes;
-        let has_quality = summary.bases > 0 && styles.iter().all(|style| !style.fasta);
+        let (lanes, inputs) = match base {
+            Some(base) => base.with(lane, &options.inputs),
+            None => (vec![lane], options.inputs.clone()),
+        };
+        let total = Lane::total(&lanes);
+        let has_quality = total.bases > 0 && styles.iter().all(|style| !style.fasta);
         let (min, max) = first.length;
         let details = Details {
-            total_reads: summary.reads,
-            total_bases: summary.bases,
-            avg_quality: has_quality.then(|| quality as f64 / summary.bases as f64),
+            total_reads: total.reads,
+            total_bases: total.bases,
+            avg_quality: has_quality.then(|| total.quality as f64 / total.bases as f64),
             read_length: (min == max).then_some(max),
             min_length: min.min(max),
             max_length: max,
@@ -307,25 +385,31 @@ impl<'a> Writer<'a> {
             reads_per_row: styles.len() as u32,
             interleaved: options.interleaved,
             styles,
-            reads_kept_as_text: summary.reads_kept_as_text,
-            text_bytes: summary.text_bytes,
+            reads_kept_as_text: total.reads_kept_as_text,
+            text_bytes: total.text_bytes,
             compression: "zstd".to_owned(),
             level: level_name(options.effort).to_owned(),
             input_order: first.view,
             ordered,
             read_ids,
+            lanes,
         };
         if options.verify && !options.dry_run {
             super::verify::read_back(store, &details, &objects, options.threads)?;
             summary.verified = true;
         }
+        // Lists of chunks are shared with the base where nothing lies between its chunks.
+        let keep_chunks = base.is_some_and(Base::is_prefix);
+        if keep_chunks {
+            chunks.drain(..base.map_or(0, Base::len));
+        }
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
-            operation: Operation::Create,
-            keep_chunks: false,
+            operation: options.change.operation(),
+            keep_chunks,
             created: options.created.clone(),
-            inputs: options.inputs.clone(),
+            inputs,
             fields: details.to_fields()?,
             objects,
             chunks,
@@ -341,5 +425,14 @@ fn level_name(effort: Effort) -> &'static str {
         Effort::Fast => "fast",
         Effort::Default => "default",
         Effort::Archive => "archive",
+    }
+}
+
+/// What an effort of that name is.
+fn effort_of(level: &str) -> Effort {
+    match level {
+        "fast" => Effort::Fast,
+        "archive" => Effort::Archive,
+        _ => Effort::Default,
     }
 }

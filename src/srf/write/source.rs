@@ -1,6 +1,7 @@
 //! Cutting files into the records of one batch after the other.
 
 use super::WriteOptions;
+use super::base::Base;
 use crate::error::{Error, Result};
 use crate::records::reads::{Framed, Framer, Style};
 
@@ -28,7 +29,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(framers: Vec<Framer>, options: &WriteOptions) -> Result<Self> {
+    pub(super) fn new(
+        framers: Vec<Framer>,
+        options: &WriteOptions,
+        base: Option<&Base>,
+    ) -> Result<Self> {
         let Some(first) = framers.first() else {
             return Err(Error::usage("there is no input"));
         };
@@ -40,6 +45,10 @@ impl Source {
         let mates = 1 + usize::from(is_paired);
         let mut styles: Vec<Style> = framers.iter().map(Framer::style).collect();
         styles.resize(mates, first.style());
+        if let Some(base) = base {
+            base.check_input(&styles)?;
+            styles.clone_from(&base.details.styles);
+        }
         let chunk_rows = (options.chunk_reads / mates as u64).max(1);
         Ok(Self {
             framers,
@@ -48,7 +57,7 @@ impl Source {
             batch_rows: (options.batch_reads / mates).max(1),
             chunk_rows,
             room: 0,
-            fixed: None,
+            fixed: base.and_then(Base::fixed),
         })
     }
 

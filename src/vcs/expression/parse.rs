@@ -185,6 +185,11 @@ impl Parser<'_> {
                 Ok(Term::List(Arc::new(text.lines().filter_map(first).collect())))
             }
             Token::Name(name) if self.token() == Some(&Token::Open) => {
+                // Said before its arguments are looked at, of which more may be wrong.
+                let upper = name.to_ascii_uppercase();
+                if reduction(&upper).is_none() && !OTHER_FUNCTIONS.contains(&upper.as_str()) {
+                    return Err(unknown_function(&name, at));
+                }
                 let of = self.bracketed()?;
                 function(&name, of, at, self.dictionary.samples.is_empty())
             }
@@ -381,14 +386,18 @@ fn pattern(text: &str, at: usize) -> Result<regex::bytes::Regex> {
     })
 }
 
-fn function(name: &str, of: Term, at: usize, without_samples: bool) -> Result<Term> {
-    let upper = name.to_ascii_uppercase();
-    let plain = upper.strip_prefix("SMPL_").or_else(|| match name.as_bytes() {
-        [b's' | b'S', b'M' | b'm' | b'A' | b'a' | b'S' | b's', ..] if upper != "SUM" => {
-            Some(&upper[1..])
-        }
-        _ => None,
-    });
+/// Functions that do not make one number of several.
+const OTHER_FUNCTIONS: [&str; 5] = ["ABS", "COUNT", "STRLEN", "N_PASS", "F_PASS"];
+
+fn unknown_function(name: &str, at: usize) -> Error {
+    fault(format!("the function {name}() is not supported"), at).help(
+        "known are MAX MIN AVG MEAN MEDIAN STDEV SUM (each with SMPL_ or s before it), \
+         ABS, COUNT, STRLEN, N_PASS and F_PASS",
+    )
+}
+
+/// What a function makes of several numbers, and whether it does so for each sample.
+fn reduction(upper: &str) -> Option<(Reduction, bool)> {
     let how = |name: &str| {
         Some(match name {
             "MAX" => Reduction::Max,
@@ -400,18 +409,20 @@ fn function(name: &str, of: Term, at: usize, without_samples: bool) -> Result<Te
             _ => return None,
         })
     };
+    let per_sample = || upper.strip_prefix("SMPL_").or_else(|| upper.strip_prefix('S'));
+    how(upper).map(|how| (how, false)).or_else(|| Some((how(per_sample()?)?, true)))
+}
+
+fn function(name: &str, of: Term, at: usize, without_samples: bool) -> Result<Term> {
+    let upper = name.to_ascii_uppercase();
     let numbers_only = || fault(format!("{name}() is for numbers"), at);
-    if let Some(how) = how(&upper) {
+    if let Some((how, per_sample)) = reduction(&upper) {
         let Term::Numeric(of) = of else { return Err(numbers_only()) };
-        return Ok(Term::Numeric(Numeric::Reduce { how, per_sample: false, of: Box::new(of) }));
-    }
-    if let Some(how) = plain.and_then(how) {
-        let Term::Numeric(of) = of else { return Err(numbers_only()) };
-        if of.samples().is_none() {
+        if per_sample && of.samples().is_none() {
             return Err(fault(format!("{name}() is for fields of FORMAT"), at)
                 .help("leave the prefix out for fields of INFO"));
         }
-        return Ok(Term::Numeric(Numeric::Reduce { how, per_sample: true, of: Box::new(of) }));
+        return Ok(Term::Numeric(Numeric::Reduce { how, per_sample, of: Box::new(of) }));
     }
     let numeric = match (upper.as_str(), of) {
         ("ABS", Term::Numeric(of)) => Numeric::Absolute(Box::new(of)),
@@ -441,12 +452,7 @@ fn function(name: &str, of: Term, at: usize, without_samples: bool) -> Result<Te
             return Err(fault(format!("{upper}() is for conditions on samples"), at)
                 .help("as in: N_PASS(FMT/DP>10)"));
         }
-        _ => {
-            return Err(fault(format!("the function {name}() is not supported"), at).help(
-                "known are MAX MIN AVG MEAN MEDIAN STDEV SUM (each with SMPL_ or s before it), \
-                 ABS, COUNT, STRLEN, N_PASS and F_PASS",
-            ));
-        }
+        _ => return Err(unknown_function(name, at)),
     };
     Ok(Term::Numeric(numeric))
 }

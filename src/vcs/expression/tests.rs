@@ -162,6 +162,7 @@ fn test_parse_refuses_what_is_not_known_by_name() {
         ("AF[2-1]>1", "subscript"),
         ("INFO/DP[0:1]>1", "INFO"),
         ("binom(AD)<1", "binom()"),
+        ("phred(NOT_DECLARED)<1", "phred()"),
         ("COUNT(QUAL>10)>0", "COUNT"),
         ("N_PASS(QUAL>10)>0", "N_PASS"),
         ("sSUM(AF)>0", "sSUM"),

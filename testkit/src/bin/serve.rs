@@ -1,13 +1,14 @@
 //! `serve DIR [--port P] [--latency-ms N] [--log FILE]`: the plain web server of the tests, for
-//! measurements by other programs. Runs until it is killed.
+//! measurements by other programs; with `--s3` in place of DIR the S3 server, whose buckets are
+//! empty. Runs until it is killed.
 
 use std::{env, error::Error, fs::File, io::Write, thread, time::Duration};
 
-use testkit::http::Server;
+use testkit::{http::Server, s3};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut folder = None;
-    let (mut port, mut latency, mut log) = (0, 0, None);
+    let (mut port, mut latency, mut log, mut speaks_s3) = (0, 0, None, false);
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -15,7 +16,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--port" => port = value()?.parse()?,
             "--latency-ms" => latency = value()?.parse()?,
             "--log" => log = Some(File::create(value()?)?),
+            "--s3" => speaks_s3 = true,
             _ => folder = Some(arg),
+        }
+    }
+    if speaks_s3 {
+        let server = s3::Server::start()?;
+        server.set_latency(Duration::from_millis(latency));
+        println!("{}", server.endpoint());
+        loop {
+            thread::park();
         }
     }
     let folder = folder.ok_or("usage: serve DIR [--port P] [--latency-ms N] [--log FILE]")?;

@@ -285,7 +285,8 @@ impl ContainerHeader {
 
 /// Compares a checksum with the stored one.
 pub(super) fn check_crc(what: &str, computed: u32, stored: u32) -> Result<()> {
-    if computed == stored {
+    // Fuzzing goes for what lies behind checksums.
+    if computed == stored || cfg!(fuzzing) {
         return Ok(());
     }
     Err(Error::input(format!("the checksum of {what} is wrong"))

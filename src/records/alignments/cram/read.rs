@@ -13,7 +13,7 @@ use crate::records::alignments::record::{CigarOp, flags, reg2bin};
 use crate::records::alignments::source::{Limit, Source, SourceOptions};
 use crate::records::alignments::validate::RecordChecks;
 use crate::records::alignments::{Header, RecordBatch, sam};
-use crate::records::stream::{Raw, read_failure};
+use crate::records::stream::{BUFFER_BYTES, Raw, read_failure};
 
 /// Magic, version and file id.
 const DEFINITION_BYTES: usize = 26;
@@ -46,7 +46,7 @@ impl CramSource {
     ) -> Result<Self> {
         let mut input = Input {
             name: name.to_owned(),
-            reader: BufReader::with_capacity(256 << 10, raw),
+            reader: BufReader::with_capacity(BUFFER_BYTES, raw),
             position: 0,
         };
         read_definition(&mut input).map_err(|error| error.at(name))?;

@@ -1,335 +1,31 @@
-//! Making a dataset from variants: read, order, cut, encode, put, index, commit.
-//!
-//! Nothing is visible before the commit. Row groups are encoded on several threads and gathered
-//! into parts, which are uploaded while later ones are read.
+//! Row groups become parts, and parts a dataset.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::file::{self, kind_of};
-use super::group::{Exceptions, Group, Section};
-use super::index::{self, Directory, FileLayout, KINDS, Layout, PageRef, Part, Quality, Spatial};
-use super::infer::{self, Declarations};
-use super::manifest::{self, ContigFields, Details, Statistics};
-use super::odd::{self, Checker, Found, Odd};
-use super::order::{LineSource, Outcome, Sections};
-use super::schema::{MOST_COLUMN_SAMPLES, Schema};
-use crate::columnar::{EncodedGroup, Kind, PageCompression, ParquetFile};
-use crate::dataset::{
-    Checksum, ChunkEntry, Counts, Draft, InputInfo, ObjectRef, Operation, Transaction,
-    TransactionId, folders,
-};
+use super::base::{Base, KeptPart, Stays};
+use super::{Encoded, Kinds, Summary, WriteOptions};
+use crate::columnar::ParquetFile;
+use crate::dataset::{Checksum, ChunkEntry, Counts, Draft, ObjectRef, Transaction, folders};
 use crate::error::{Error, Result};
-use crate::pipeline::{Progress, SortOptions, ordered_by_weight};
+use crate::pipeline::Progress;
 use crate::store::{Store, Uploader};
+use crate::vcs::file;
+use crate::vcs::group::Exceptions;
+use crate::vcs::index::{
+    self, Directory, FileLayout, KINDS, Layout, PageRef, Part, Quality, Spatial,
+};
+use crate::vcs::manifest::{self, ContigFields, Details, Statistics};
+use crate::vcs::odd::{Found, Odd};
+use crate::vcs::schema::Schema;
 
 /// Bytes of a part, all its files together, from which on it ends.
 const PART_BYTES: usize = 64 << 20;
 /// Bytes of parts that may be on their way to the store.
 const UPLOADS_IN_FLIGHT: usize = 96 << 20;
-/// Rows of a row group.
-pub const ROW_GROUP_ROWS: usize = 16_384;
-
-/// How a dataset is made.
-#[derive(Clone, Debug)]
-pub struct WriteOptions {
-    /// Most rows of a row group.
-    pub row_group_rows: usize,
-    /// How pages are compressed.
-    pub compression: PageCompression,
-    /// Most samples whose fields have columns of their own.
-    pub most_column_samples: usize,
-    /// Threads that encode.
-    pub threads: usize,
-    /// Sort from the start, as for input that cannot be read twice.
-    pub sort: bool,
-    /// Memory, temporary folder and threads of sorting.
-    pub sorting: SortOptions,
-    /// Bytes of text that may be between reader and encoder.
-    pub memory: usize,
-    /// Replace the content of an existing dataset by a new version.
-    pub overwrite: bool,
-    /// Read everything back and compare it with the input before the commit.
-    pub verify: bool,
-    /// Encode everything and write nothing.
-    pub dry_run: bool,
-    /// The time of the commit, in RFC 3339.
-    pub created: String,
-    /// The transaction, from randomness.
-    pub transaction: TransactionId,
-    /// Another, from randomness: for a second attempt, where the input turns out to be unsorted.
-    pub second_transaction: TransactionId,
-    /// What the dataset is made from.
-    pub input: InputInfo,
-}
-
-impl WriteOptions {
-    /// Ordinary options of a transaction at a time, made from an input.
-    pub fn new(created: String, transactions: [TransactionId; 2], input: InputInfo) -> Self {
-        let [transaction, second_transaction] = transactions;
-        Self {
-            row_group_rows: ROW_GROUP_ROWS,
-            compression: PageCompression::Zstd(9),
-            most_column_samples: MOST_COLUMN_SAMPLES,
-            threads: 1,
-            sort: false,
-            sorting: SortOptions::default(),
-            memory: 64 << 20,
-            overwrite: false,
-            verify: false,
-            dry_run: false,
-            created,
-            transaction,
-            second_transaction,
-            input,
-        }
-    }
-}
-
-/// What was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Summary {
-    /// How many variants.
-    pub variants: u64,
-    /// How many samples.
-    pub samples: u64,
-    /// Bytes of the records as text.
-    pub text_bytes: u64,
-    /// How many parts.
-    pub parts: u64,
-    /// How many row groups they have.
-    pub row_groups: u64,
-    /// Bytes of all parts.
-    pub part_bytes: u64,
-    /// Bytes of all objects but the manifest and its copy.
-    pub total_bytes: u64,
-    /// How many objects, the manifest and its copy included.
-    pub objects: u64,
-    /// Rows of which something is kept as text.
-    pub rows_with_exceptions: u64,
-    /// Lines kept whole.
-    pub lines_kept_whole: u64,
-    /// Which fields have how many values kept as texts.
-    pub exceptions: BTreeMap<String, u64>,
-    /// What was odd, by kind.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub odd: BTreeMap<String, Found>,
-    /// Whether the records had to be put in order.
-    pub reordered: bool,
-    /// Whether everything was read back and compared.
-    pub verified: bool,
-    /// The version of the dataset; 0 for a dry run.
-    pub dataset_version: u64,
-}
-
-/// An input: what its header says, and its lines.
-pub struct Lines {
-    /// The header.
-    pub declarations: Declarations,
-    /// Contigs of the header and their lengths, 0 where it gives none.
-    pub contigs: Vec<(String, u64)>,
-    /// The assembly, if the header names it.
-    pub reference: Option<String>,
-    /// How many lines the header has in the input.
-    pub header_lines: u64,
-    /// The records.
-    pub source: Box<dyn LineSource>,
-}
-
-/// Opens an input, each time from its beginning.
-pub type Open<'a> = dyn FnMut() -> Result<Lines> + 'a;
-
-/// Makes a dataset at `store` of all records of the input that `open` opens.
-///
-/// # Errors
-///
-/// [`Exists`](crate::error::ErrorKind::Exists) where there is a dataset and `overwrite` is not set,
-/// before anything is read; what the source and the store report;
-/// [`Corrupt`](crate::error::ErrorKind::Corrupt) where verification finds a difference. Then
-/// nothing is visible, and what was uploaded is deleted as far as the store lets.
-pub fn write(
-    open: &mut Open<'_>,
-    store: &Store,
-    options: &WriteOptions,
-    progress: &Arc<Progress>,
-) -> Result<Summary> {
-    let may_exist = options.overwrite || options.dry_run;
-    let mut transaction = Transaction::for_output(store, may_exist, options.transaction)?;
-    let mut sort = options.sort;
-    loop {
-        let mut input = match open() {
-            Ok(input) => input,
-            Err(error) => {
-                transaction.abandon();
-                return Err(error);
-            }
-        };
-        match attempt(&mut input, store, &transaction, options, sort, progress) {
-            Ok(Some((draft, summary, schema))) => {
-                if options.dry_run {
-                    return Ok(summary);
-                }
-                return commit(transaction, draft, summary, &schema);
-            }
-            // The names of the first attempt are used up.
-            Ok(None) => {
-                transaction.abandon();
-                let id = options.second_transaction;
-                transaction = Transaction::for_output(store, may_exist, id)?;
-                sort = true;
-            }
-            Err(error) => {
-                transaction.abandon();
-                return Err(error);
-            }
-        }
-    }
-}
-
-fn commit(
-    transaction: Transaction,
-    draft: Draft,
-    mut summary: Summary,
-    schema: &[u8],
-) -> Result<Summary> {
-    let dataset = transaction.commit(draft)?;
-    summary.dataset_version = dataset.manifest().dataset_version;
-    copy_schema(dataset.store(), schema);
-    Ok(summary)
-}
-
-/// Puts the schema at the name that people look for. The dataset does not depend on it.
-pub fn copy_schema(store: &Store, schema: &[u8]) {
-    if let Err(error) = store.put(manifest::SCHEMA_COPY, Bytes::copy_from_slice(schema)) {
-        tracing::warn!(%error, "the copy of the schema was not refreshed");
-    }
-}
-
-/// A row group, encoded.
-struct Encoded {
-    chrom: Vec<u8>,
-    sites: EncodedGroup,
-    blocks: Vec<EncodedGroup>,
-    residuals: Vec<Vec<u8>>,
-    spatial: Spatial,
-    quality: Quality,
-    digest: [u8; 32],
-    exceptions: Exceptions,
-    odd: Odd,
-    text_bytes: u64,
-}
-
-/// How the files of a dataset are written.
-struct Kinds {
-    sites: Kind,
-    blocks: Vec<Kind>,
-}
-
-/// Converts everything up to the commit; `None` where lines are out of order, and `sort` is not set.
-fn attempt(
-    input: &mut Lines,
-    store: &Store,
-    transaction: &Transaction,
-    options: &WriteOptions,
-    sort: bool,
-    progress: &Arc<Progress>,
-) -> Result<Option<(Draft, Summary, Vec<u8>)>> {
-    let Lines { declarations, contigs, reference, header_lines, source } = input;
-    let (mut sections, reordered) = if sort {
-        Sections::sorted(
-            source.as_mut(),
-            options.row_group_rows,
-            options.sorting.clone(),
-            progress,
-        )?
-    } else {
-        (Sections::streamed(source.as_mut(), options.row_group_rows), false)
-    };
-    let first = match sections.next()? {
-        Outcome::Section(section) => Some(section),
-        Outcome::End => None,
-        Outcome::OutOfOrder => return Ok(None),
-    };
-    let schema =
-        infer::schema(declarations, first.as_ref(), reordered, options.most_column_samples);
-    if let Some(first) = first {
-        sections.put_back(first);
-    }
-    let blocks = if schema.has_blocks() { schema.blocks() } else { Vec::new() };
-    let kinds = Kinds {
-        sites: kind_of(schema.site_columns(), options.compression)?,
-        blocks: blocks
-            .iter()
-            .map(|samples| kind_of(schema.block_columns(samples.len()), options.compression))
-            .collect::<Result<_>>()?,
-    };
-    let out_of_order = AtomicBool::new(false);
-    let mut writer = Writer::new(store, transaction, &schema, &kinds, contigs, options, progress);
-    let (checker, header_odd) = Checker::new(&schema.header, schema.samples.len());
-    writer.odd = header_odd;
-    writer.header_lines = *header_lines;
-    ordered_by_weight(
-        options.threads,
-        options.memory,
-        |section: &Section| section.bytes.len(),
-        || {
-            Ok(match sections.next()? {
-                Outcome::Section(section) => Some(section),
-                Outcome::End => None,
-                Outcome::OutOfOrder => {
-                    out_of_order.store(true, Relaxed);
-                    None
-                }
-            })
-        },
-        |section| encode(&schema, &kinds, &checker, section),
-        |encoded| {
-            if !sort {
-                progress.add_items(u64::from(encoded.spatial.rows));
-            }
-            if out_of_order.load(Relaxed) { Ok(()) } else { writer.take(encoded) }
-        },
-    )?;
-    if out_of_order.load(Relaxed) {
-        writer.uploader.finish()?;
-        return Ok(None);
-    }
-    let ending = String::from_utf8_lossy(sections.ending()).into_owned();
-    if let Some((count, first)) = sections.moved() {
-        writer.odd.count(odd::Kind::Order, count, writer.header_lines + 1 + first);
-    }
-    if ending != "\n" || !schema.header.ends_with(b"\n") {
-        let last = writer.header_lines + writer.summary.variants;
-        writer.odd.count(odd::Kind::Ending, 1, last);
-    }
-    let (draft, summary, json) = writer.finish(reordered, ending, reference.clone())?;
-    Ok(Some((draft, summary, json)))
-}
-
-fn encode(schema: &Schema, kinds: &Kinds, checker: &Checker, section: Section) -> Result<Encoded> {
-    let odd = checker.check(&section);
-    let group = Group::encode(schema, &section)?;
-    let Section { chrom, bytes, .. } = section;
-    let text_bytes = bytes.len() as u64;
-    drop(bytes);
-    let blocks = kinds.blocks.iter().zip(&group.blocks);
-    Ok(Encoded {
-        chrom,
-        sites: kinds.sites.encode(&group.sites)?,
-        blocks: blocks.map(|(kind, columns)| kind.encode(columns)).collect::<Result<_>>()?,
-        residuals: group.residuals,
-        spatial: group.spatial,
-        quality: group.quality,
-        digest: group.digest,
-        exceptions: group.exceptions,
-        odd,
-        text_bytes,
-    })
-}
 
 /// A part being gathered.
 struct OpenPart {
@@ -352,13 +48,13 @@ impl OpenPart {
 }
 
 /// The state of a conversion on the side where row groups come out in order.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     store: &'a Store,
     transaction: &'a Transaction,
     schema: &'a Schema,
     kinds: &'a Kinds,
     options: &'a WriteOptions,
-    uploader: Uploader,
+    pub(super) uploader: Uploader,
     contigs: Vec<(String, u64)>,
     folders: Vec<String>,
     ordinals: HashMap<Vec<u8>, u32>,
@@ -372,15 +68,17 @@ struct Writer<'a> {
     layouts: Vec<(Vec<Spatial>, Layout)>,
     chunks: Vec<ChunkEntry>,
     exceptions: Exceptions,
-    odd: Odd,
+    pub(super) odd: Odd,
     /// Lines of the input before the first record.
-    header_lines: u64,
+    pub(super) header_lines: u64,
     statistics: Statistics,
-    summary: Summary,
+    pub(super) summary: Summary,
+    /// The last position of each contig of the base.
+    last: HashMap<u32, i64>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(
+    pub(super) fn new(
         store: &'a Store,
         transaction: &'a Transaction,
         schema: &'a Schema,
@@ -414,12 +112,53 @@ impl<'a> Writer<'a> {
             odd: Odd::default(),
             header_lines: 0,
             statistics: Statistics::default(),
+            last: HashMap::new(),
             summary: Summary { samples: schema.samples.len() as u64, ..Summary::default() },
         }
     }
 
+    /// Takes over the parts of the base that stay.
+    pub(super) fn keep(&mut self, base: &Base) -> Result<()> {
+        for kept in base.parts() {
+            let contig = match self.ordinals.get(kept.contig.as_bytes()) {
+                Some(&contig) => contig,
+                None => self.add_contig(kept.contig.as_bytes())?,
+            };
+            let (parts, variants) = &mut self.counts[contig as usize];
+            *parts += 1;
+            *variants += kept.part.rows;
+            let last = self.last.entry(contig).or_insert(kept.part.last);
+            *last = (*last).max(kept.part.last);
+            let part = self.kept_part(kept, contig);
+            self.parts.push(part);
+        }
+        Ok(())
+    }
+
+    /// A part of the base, with the places of its pages in the new objects.
+    fn kept_part(&mut self, kept: &KeptPart, contig: u32) -> Part {
+        let mut part = Part { contig, ..kept.part.clone() };
+        for ((page, object), bytes) in part.pages.iter_mut().zip(&mut self.pages).zip(&kept.pages) {
+            page.offset = object.len() as u64;
+            object.extend_from_slice(bytes);
+        }
+        part
+    }
+
+    /// Makes sure that a row group comes after what the base has of its contig.
+    fn check_place(&self, group: &Encoded) -> Result<()> {
+        let last = self.ordinals.get(&group.chrom).and_then(|contig| self.last.get(contig));
+        let Some(&last) = last.filter(|&&last| group.spatial.first < last) else { return Ok(()) };
+        let contig = String::from_utf8_lossy(&group.chrom).into_owned();
+        Err(Error::input("records would be added in front of others that are there already")
+            .expected(format!("{contig}:{last} or later"))
+            .found(format!("{contig}:{}", group.spatial.first))
+            .help(format!("add '--replace {contig}' to redo the contig, or merge the files first")))
+    }
+
     /// Adds the next row group.
-    fn take(&mut self, group: Encoded) -> Result<()> {
+    pub(super) fn take(&mut self, group: Encoded) -> Result<()> {
+        self.check_place(&group)?;
         if self
             .open
             .as_ref()
@@ -587,13 +326,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Uploads schema and index, verifies, and drafts the manifest.
-    fn finish(
+    pub(super) fn finish(
         mut self,
-        reordered: bool,
+        before: Stays,
         ending: String,
-        reference: Option<String>,
+        base: Option<&Base>,
     ) -> Result<(Draft, Summary, Vec<u8>)> {
         self.close_part()?;
+        self.order_parts(base);
         let json = self.schema.to_json()?;
         let mut objects = Vec::new();
         let path = self.transaction.path("", "_schema", "zst")?;
@@ -609,7 +349,7 @@ impl<'a> Writer<'a> {
         let uploader = std::mem::replace(&mut self.uploader, Uploader::new(self.store.clone(), 0));
         uploader.finish()?;
         if self.options.verify && !self.options.dry_run {
-            super::verify::read_back(
+            crate::vcs::verify::read_back(
                 self.store,
                 self.schema,
                 &self.layouts,
@@ -618,7 +358,7 @@ impl<'a> Writer<'a> {
             )?;
             self.summary.verified = true;
         }
-        self.summary.reordered = reordered;
+        self.summary.reordered = before.reordered;
         self.summary.text_bytes = self.statistics.text_bytes;
         self.summary.rows_with_exceptions = self.exceptions.rows;
         self.summary.lines_kept_whole = self.exceptions.lines;
@@ -626,27 +366,51 @@ impl<'a> Writer<'a> {
         self.summary.odd = self.odd.named();
         // The manifest, its copy, and the copy of the schema.
         self.summary.objects += 3;
-        let details = self.details(reordered, ending, reference);
+        let (keep_chunks, kept, inputs) = match base {
+            Some(base) => base.with(&self.options.input),
+            None => (false, Vec::new(), vec![self.options.input.clone()]),
+        };
+        let details = self.details(before, ending);
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
-            // A create over a base is recorded as an overwrite.
-            operation: Operation::Create,
-            keep_chunks: false,
+            operation: self.options.change.operation(),
+            keep_chunks,
             created: self.options.created.clone(),
-            inputs: vec![self.options.input.clone()],
+            inputs,
             fields: details.to_fields()?,
             objects,
-            chunks: std::mem::take(&mut self.chunks),
+            chunks: kept.into_iter().chain(std::mem::take(&mut self.chunks)).collect(),
             required_features: Vec::new(),
         };
         Ok((draft, self.summary, json))
     }
 
-    fn details(&self, reordered: bool, ending: String, reference: Option<String>) -> Details {
-        let mut statistics = self.statistics.clone();
-        statistics.rows_with_exceptions = self.exceptions.rows;
-        statistics.lines_kept_whole = self.exceptions.lines;
+    /// Puts the parts of each contig together: those of the base, then new ones.
+    fn order_parts(&mut self, base: Option<&Base>) {
+        let sequence = base.map(Base::contigs).unwrap_or_default();
+        let first = sequence.iter().filter_map(|name| self.ordinals.get(name.as_bytes()).copied());
+        let mut ranks: HashMap<u32, usize> = HashMap::new();
+        for contig in first.chain(self.parts.iter().map(|part| part.contig)) {
+            let next = ranks.len();
+            ranks.entry(contig).or_insert(next);
+        }
+        self.parts.sort_by_key(|part| ranks.get(&part.contig).copied());
+    }
+
+    fn details(&self, before: Stays, ending: String) -> Details {
+        let Stays { reference, reordered, mut statistics, mut exceptions, mut odd } = before;
+        statistics.add(&self.statistics);
+        statistics.rows_with_exceptions += self.exceptions.rows;
+        statistics.lines_kept_whole += self.exceptions.lines;
+        for (field, count) in &self.summary.exceptions {
+            *exceptions.entry(field.clone()).or_default() += count;
+        }
+        for (kind, found) in &self.summary.odd {
+            let known =
+                odd.entry(kind.clone()).or_insert_with(|| Found { count: 0, ..found.clone() });
+            known.count += found.count;
+        }
         // Contigs without variants are in the header, which may list thousands.
         let used: Vec<usize> =
             (0..self.contigs.len()).filter(|&at| self.counts[at].1 > 0).collect();
@@ -663,15 +427,15 @@ impl<'a> Writer<'a> {
                 lengths: used.iter().map(|&at| self.contigs[at].1).collect(),
                 variants: used.iter().map(|&at| self.counts[at].1).collect(),
             },
-            variant_count: self.summary.variants,
+            variant_count: self.counts.iter().map(|(_, variants)| variants).sum(),
             row_group_rows: self.options.row_group_rows as u64,
             compression: self.options.compression.name(),
             block_samples: self.schema.block_samples as u64,
             keeps_input_order: reordered,
             ending,
             statistics,
-            exceptions: self.summary.exceptions.clone(),
-            odd: self.summary.odd.clone(),
+            exceptions,
+            odd,
             index: Directory::new(&parts),
         }
     }
@@ -698,7 +462,7 @@ fn sample_index(schema: &Schema) -> Vec<u8> {
 }
 
 impl Exceptions {
-    fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.lines += other.lines;
         self.qual += other.qual;
@@ -709,7 +473,7 @@ impl Exceptions {
     }
 
     /// By names of fields, as `INFO/AF`; keys without a column as `INFO/?`.
-    fn named(&self, schema: &Schema) -> BTreeMap<String, u64> {
+    pub(super) fn named(&self, schema: &Schema) -> BTreeMap<String, u64> {
         let info = schema.info.iter().map(|field| format!("INFO/{}", field.id));
         let format = schema.format.iter().map(|field| format!("FORMAT/{}", field.id));
         let info = info.chain(["INFO/?".to_owned()]).zip(&self.info);
