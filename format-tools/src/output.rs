@@ -75,7 +75,12 @@ impl Output {
 
     /// Writes `text`.
     pub(crate) fn write_text(&self, text: &str) -> Result<()> {
-        self.writer().write_all(text.as_bytes()).map_err(|error| self.failed(error))
+        self.write_bytes(text.as_bytes())
+    }
+
+    /// Writes `bytes`.
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
+        self.writer().write_all(bytes).map_err(|error| self.failed(error))
     }
 
     /// Writes what is still buffered and gives a file its name.

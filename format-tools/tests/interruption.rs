@@ -178,3 +178,127 @@ fn test_killed_conversion_of_variants_leaves_no_dataset() {
 fn test_interrupted_conversion_of_variants_leaves_no_dataset() {
     interrupt_variants("-INT", 2);
 }
+
+/// Samples of a cohort, each of its own file.
+fn cohort(folder: &Path, samples: u32) -> Vec<PathBuf> {
+    let sample = |number: u32| {
+        let path = folder.join(format!("s{number}.bam"));
+        let (seed, name) = (number.to_string(), format!("s{number}"));
+        let words = ["simulate", "--quiet", "--reads", "10k", "--coverage", "4", "--seed", &seed];
+        let words =
+            words.into_iter().chain(["--sample", &name, "-o"]).map(std::ffi::OsString::from);
+        stdout_of(words.chain([path.clone().into_os_string()]));
+        path
+    };
+    (1..=samples).map(sample).collect()
+}
+
+/// `bam-to-ram` of files, with a temporary folder of its own.
+fn to_ram(flag: Option<&str>, inputs: &[PathBuf], temp: &Path, dataset: &Path) -> Command {
+    let words = ["bam-to-ram", "--json", "--progress", "none", "-@", "2", "--region-size", "100k"];
+    let words = words.into_iter().chain(flag).chain(["--temp-dir"]).map(AsRef::as_ref);
+    let inputs = inputs.iter().map(|path| path.as_os_str());
+    format_tools(words.chain([temp.as_os_str()]).chain(inputs).chain([dataset.as_os_str()]))
+}
+
+/// How many samples a run found read already.
+fn resumed(mut command: Command) -> u64 {
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let summary: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("a summary in JSON");
+    summary["resumed"].as_u64().expect("a number")
+}
+
+/// Files of a folder and those below, whose names are told without the tokens of transactions.
+fn contents(folder: &Path, wanted: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if path.is_dir() {
+            let below = contents(&path, wanted).into_iter();
+            found.extend(below.map(|(key, bytes)| (format!("{name}/{key}"), bytes)));
+        } else if name.ends_with(wanted) {
+            let plain: Vec<&str> = name.split('.').filter(|part| part.len() != 16).collect();
+            found.insert(plain.join("."), std::fs::read(&path).expect("a file"));
+        }
+    }
+    found
+}
+
+/// Files that are the same in two conversions of the same samples.
+fn assert_equal(dataset: &Path, undisturbed: &Path) {
+    for wanted in [".arrow", ".json.zst", ".zst"] {
+        let (ours, theirs) = (contents(dataset, wanted), contents(undisturbed, wanted));
+        assert!(!ours.is_empty() && ours == theirs, "files that end in {wanted} differ");
+    }
+    stdout_of(["verify".as_ref(), dataset.as_os_str()]);
+}
+
+/// How many notes of samples that were read lie in the temporary folder.
+fn notes(temp: &Path) -> usize {
+    let folders = std::fs::read_dir(temp).into_iter().flatten().flatten();
+    let files = folders.filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten();
+    files.flatten().filter(|file| file.path().extension().is_some_and(|e| e == "json")).count()
+}
+
+/// Sends a signal to the conversion of a cohort once some samples are read, and goes on.
+fn interrupt_cohort(signal: &str, number: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let inputs = cohort(folder.path(), 24);
+    let (dataset, undisturbed, temp) = (path("a.ram"), path("b.ram"), path("temp"));
+    std::fs::create_dir(&temp).expect("a folder");
+    assert_eq!(resumed(to_ram(None, &inputs, &temp, &undisturbed)), 0);
+    assert!(std::fs::read_dir(&temp).expect("a folder").next().is_none(), "something is left");
+
+    let mut child =
+        to_ram(None, &inputs, &temp, &dataset).stdout(Stdio::null()).spawn().expect("it starts");
+    while notes(&temp) < 3 {
+        assert!(child.try_wait().expect("a child").is_none(), "the program ended by itself");
+        std::thread::yield_now();
+    }
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    assert_eq!(child.wait().expect("the program ends").signal(), Some(number));
+    assert!(!dataset.join("_manifests").exists() && !dataset.join("_metadata.json").exists());
+
+    assert!(resumed(to_ram(Some("--resume"), &inputs, &temp, &dataset)) >= 3);
+    assert_equal(&dataset, &undisturbed);
+    assert!(std::fs::read_dir(&temp).expect("a folder").next().is_none(), "something is left");
+}
+
+#[test]
+fn test_killed_conversion_of_a_cohort_goes_on() {
+    interrupt_cohort("-KILL", 9);
+}
+
+#[test]
+fn test_interrupted_conversion_of_a_cohort_goes_on() {
+    interrupt_cohort("-INT", 2);
+}
+
+#[test]
+fn test_cohort_goes_on_once_a_broken_file_is_mended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let inputs = cohort(folder.path(), 6);
+    let (dataset, undisturbed, temp) = (path("a.ram"), path("b.ram"), path("temp"));
+    std::fs::create_dir(&temp).expect("a folder");
+    resumed(to_ram(None, &inputs, &temp, &undisturbed));
+
+    // It is whole at both ends, and damaged where only reading it can tell.
+    let whole = std::fs::read(&inputs[4]).expect("a file");
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 64].fill(0x55);
+    std::fs::write(&inputs[4], damaged).expect("a file");
+    let failed = to_ram(None, &inputs, &temp, &dataset).output().expect("the program starts");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stderr(&failed).contains("s5.bam"), "{}", stderr(&failed));
+    assert!(!dataset.join("_manifests").exists() && !dataset.join("_metadata.json").exists());
+
+    std::fs::write(&inputs[4], whole).expect("a file");
+    assert!(resumed(to_ram(Some("--resume"), &inputs, &temp, &dataset)) >= 3);
+    assert_equal(&dataset, &undisturbed);
+}

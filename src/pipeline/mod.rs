@@ -6,4 +6,4 @@ pub mod sort;
 
 pub use ordered::{ordered, ordered_by_weight};
 pub use progress::Progress;
-pub use sort::{SortOptions, Sorted, Sorter};
+pub use sort::{Kept, SortOptions, Sorted, Sorter};

@@ -22,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use merge::{Merge, Source};
+pub use run::Kept;
 use run::{Run, RunReader};
 
 /// What a sort may use.
@@ -71,6 +72,8 @@ pub struct Sorter {
     runs: Vec<Run>,
     len: u64,
     spilled_bytes: u64,
+    /// Whether all of it will be kept in a file.
+    to_keep: bool,
 }
 
 /// How the memory is shared out.
@@ -114,7 +117,35 @@ impl Sorter {
             runs: Vec::new(),
             len: 0,
             spilled_bytes: 0,
+            to_keep: false,
         }
+    }
+
+    /// An empty sorter whose records will be [kept](Self::keep) in a file of its temporary folder.
+    pub fn to_keep(options: SortOptions) -> Self {
+        Self { to_keep: true, ..Self::new(options) }
+    }
+
+    /// Ends the input; the records stay in order in a file at `path`, for another sorter to
+    /// [adopt](Self::adopt), in another process as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sorter::push`]; [`Internal`](crate::error::ErrorKind::Internal) for a sorter that was
+    /// not made [to keep](Self::to_keep) and in the folder of `path`.
+    pub fn keep(mut self, path: &Path) -> Result<Kept> {
+        self.spill()?;
+        while self.runs.len() > 1 {
+            self.merge_smallest_runs(self.runs.len().min(self.limits.fan_in))?;
+        }
+        let run = self.runs.pop().ok_or_else(|| Error::internal("a sorter lost its run"))?;
+        run.keep(path)
+    }
+
+    /// Adds the records of another sorter that were kept at `path`, with `add` added to their keys.
+    /// The file stays, and is opened when it is needed.
+    pub fn adopt(&mut self, path: PathBuf, kept: Kept, add: u64) {
+        self.runs.push(Run::kept(path, kept, add));
     }
 
     /// Adds a record.
@@ -147,12 +178,12 @@ impl Sorter {
         Ok(())
     }
 
-    /// How many records were added.
+    /// How many records were pushed.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether no record was added.
+    /// Whether no record was pushed.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -179,7 +210,7 @@ impl Sorter {
         self.sealed_bytes = 0;
         match self.runs.pop_if(|last| first_key.is_none_or(|first| last.last_key() <= first)) {
             Some(last) => self.write_run(last, merge),
-            None => self.write_run(Run::new(&self.temp_dir)?, merge),
+            None => self.write_run(Run::new(&self.temp_dir, self.to_keep)?, merge),
         }?;
         // Not sooner: merging rewrites, while open files are cheap.
         if self.runs.len() >= 2 * self.limits.fan_in {
@@ -194,7 +225,8 @@ impl Sorter {
         let at = (0..=self.runs.len() - width).min_by_key(|&at| size_at(at)).unwrap_or(0);
         let later = self.runs.split_off(at + width);
         let merged = self.runs.split_off(at);
-        self.write_run(Run::new(&self.temp_dir)?, Merge::new(sources(merged, Vec::new()))?)?;
+        let run = Run::new(&self.temp_dir, self.to_keep)?;
+        self.write_run(run, Merge::new(sources(merged, Vec::new()))?)?;
         self.runs.extend(later);
         Ok(())
     }
@@ -229,12 +261,12 @@ impl Sorted {
         self.merge.next()
     }
 
-    /// How many records there are in all, those already taken among them.
+    /// How many records were pushed, those already taken among them.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there was no record at all.
+    /// Whether no record was pushed.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

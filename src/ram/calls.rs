@@ -7,6 +7,7 @@ use arrow_array::{
     Array, ArrayRef, BooleanArray, Int32Array, ListArray, RecordBatch as Columns, StringArray,
 };
 use arrow_schema::{DataType, Field, Schema};
+use serde::{Deserialize, Serialize};
 
 use super::file;
 use super::rows::{column, mismatch};
@@ -14,9 +15,11 @@ use super::sites::{Genotype, LETTERS, MOST_READS, Site, Tally};
 use crate::error::{Error, Result};
 
 /// A sample at a site.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) sample: u32,
+    /// The contig; in a file, its key.
+    pub(super) contig: u32,
     /// 0-based.
     pub(super) position: u64,
     pub(super) reference: String,
@@ -35,6 +38,7 @@ impl Call {
         let alleles = std::iter::once(&site.reference).chain(&site.alternatives);
         Self {
             sample,
+            contig: site.contig,
             position: site.position.into(),
             reference: letter(site.reference),
             alternatives: site.alternatives.iter().map(|&base| letter(base)).collect(),
@@ -74,11 +78,12 @@ pub(super) fn schema() -> Schema {
     Schema::new_with_metadata(fields, metadata.into())
 }
 
-/// Calls as columns, with keys in place of names.
-pub(super) fn columns(calls: &[Call], contig: i32) -> Result<Columns> {
+/// Calls as columns; `keys` are those of contigs.
+pub(super) fn columns(calls: &[Call], keys: &[i32]) -> Result<Columns> {
     let number = |value: &dyn Fn(&Call) -> u64| -> ArrayRef {
         Arc::new(calls.iter().map(|call| Some(value(call) as i32)).collect::<Int32Array>())
     };
+    let contigs = calls.iter().map(|call| keys.get(call.contig as usize).copied());
     let (mut references, mut alternatives) = (StringBuilder::new(), StringBuilder::new());
     let (mut genotypes, mut qualities) = (StringBuilder::new(), Int32Builder::new());
     let mut lists = [(); 3].map(|()| ListBuilder::new(Int32Builder::new()));
@@ -108,7 +113,7 @@ pub(super) fn columns(calls: &[Call], contig: i32) -> Result<Columns> {
     let [mut forward, mut reverse, mut likelihoods] = lists;
     let columns: Vec<ArrayRef> = vec![
         number(&|call| call.sample.into()),
-        Arc::new(Int32Array::from(vec![contig; calls.len()])),
+        Arc::new(contigs.collect::<Int32Array>()),
         number(&|call| call.position + 1),
         Arc::new(references.finish()),
         Arc::new(alternatives.finish()),
@@ -123,7 +128,7 @@ pub(super) fn columns(calls: &[Call], contig: i32) -> Result<Columns> {
     Columns::try_new(Arc::new(file::physical(&schema())), columns).map_err(mismatch)
 }
 
-/// Reads columns back.
+/// Reads columns back, with keys for contigs.
 pub(super) fn calls(columns: &Columns) -> Result<Vec<Call>> {
     let numbers = |at: usize| column::<Int32Array>(columns, at);
     let texts = |at: usize| column::<StringArray>(columns, at);
@@ -138,7 +143,8 @@ pub(super) fn calls(columns: &Columns) -> Result<Vec<Call>> {
         let values = values.values().get(range).unwrap_or_default();
         values.iter().map(|value| value.unsigned_abs()).collect()
     };
-    let (samples, positions, depths) = (numbers(0)?, numbers(2)?, numbers(7)?);
+    let (samples, contigs, positions, depths) =
+        (numbers(0)?, numbers(1)?, numbers(2)?, numbers(7)?);
     let (references, alternatives, genotypes) = (texts(3)?, texts(4)?, texts(5)?);
     let qualities = numbers(6)?;
     let (forward, reverse, likelihoods) = (lists(8)?, lists(9)?, lists(10)?);
@@ -151,6 +157,7 @@ pub(super) fn calls(columns: &Columns) -> Result<Vec<Call>> {
         let has_quality = !qualities.is_null(row);
         calls.push(Call {
             sample: samples.value(row).unsigned_abs(),
+            contig: contigs.value(row).unsigned_abs(),
             position: u64::from(positions.value(row).unsigned_abs()).saturating_sub(1),
             reference: references.value(row).to_owned(),
             alternatives: alternatives.value(row).split(',').map(str::to_owned).collect(),

@@ -59,8 +59,10 @@ impl Row {
         self.push(end, end, 0);
     }
 
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(8 + 3 * self.runs.len());
+    /// As a sorter keeps it: with its contig.
+    pub(super) fn to_bytes(&self, contig: u32) -> Vec<u8> {
+        let mut out = Vec::with_capacity(12 + 3 * self.runs.len());
+        varint::put(&mut out, contig.into());
         varint::put(&mut out, self.start);
         for &(length, depth) in &self.runs {
             varint::put(&mut out, length.into());
@@ -69,8 +71,11 @@ impl Row {
         out
     }
 
-    pub(super) fn parse(mut bytes: &[u8]) -> Result<Self> {
+    /// What [`to_bytes`](Self::to_bytes) made, and its contig.
+    pub(super) fn parse(mut bytes: &[u8]) -> Result<(u32, Self)> {
         let rest = &mut bytes;
+        let contig = u32::try_from(varint::take(rest)?)
+            .map_err(|_| Error::internal("a contig came back greater from the sorter"))?;
         let mut row = Self::new(varint::take(rest)?);
         while !rest.is_empty() {
             let (length, depth) = (varint::take(rest)?, varint::take(rest)?);
@@ -78,7 +83,7 @@ impl Row {
                 .map_err(|_| Error::internal("a depth came back greater from the sorter"))?;
             row.push(row.end, row.end.saturating_add(length), depth);
         }
-        Ok(row)
+        Ok((contig, row))
     }
 }
 
@@ -111,15 +116,26 @@ pub(super) fn schema(exclude_flags: u16) -> Schema {
     Schema::new_with_metadata(fields, metadata.into())
 }
 
-/// Rows of samples as columns, with keys in place of names.
-pub(super) fn columns(rows: &[(u32, Row)], contig: i32, exclude_flags: u16) -> Result<Columns> {
-    let numbers = |value: &dyn Fn(&(u32, Row)) -> u64| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| Some(value(row) as i32)).collect::<Int32Array>())
+/// The coverage of a window, and of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// The sample, in its layer.
+    pub(super) sample: u32,
+    /// The contig; in a file, its key.
+    pub(super) contig: u32,
+    pub(super) row: Row,
+}
+
+/// Windows as columns; `keys` are those of contigs.
+pub(super) fn columns(windows: &[Window], keys: &[i32], exclude_flags: u16) -> Result<Columns> {
+    let numbers = |value: &dyn Fn(&Window) -> u64| -> ArrayRef {
+        Arc::new(windows.iter().map(|of| Some(value(of) as i32)).collect::<Int32Array>())
     };
+    let contigs = windows.iter().map(|of| keys.get(of.contig as usize).copied());
     let mut sums = Int64Builder::new();
     let mut lengths = ListBuilder::new(Int32Builder::new());
     let mut depths = ListBuilder::new(Int32Builder::new());
-    for (_, row) in rows {
+    for Window { row, .. } in windows {
         sums.append_value(row.sum as i64);
         for &(length, depth) in &row.runs {
             lengths.values().append_value(length as i32);
@@ -129,23 +145,24 @@ pub(super) fn columns(rows: &[(u32, Row)], contig: i32, exclude_flags: u16) -> R
         depths.append(true);
     }
     let columns: Vec<ArrayRef> = vec![
-        numbers(&|(sample, _)| u64::from(*sample)),
-        Arc::new(Int32Array::from(vec![contig; rows.len()])),
-        numbers(&|(_, row)| row.start + 1),
-        numbers(&|(_, row)| row.end),
+        numbers(&|of| of.sample.into()),
+        Arc::new(contigs.collect::<Int32Array>()),
+        numbers(&|of| of.row.start + 1),
+        numbers(&|of| of.row.end),
         Arc::new(sums.finish()),
-        numbers(&|(_, row)| row.covered.into()),
-        numbers(&|(_, row)| row.min.into()),
-        numbers(&|(_, row)| row.max.into()),
+        numbers(&|of| of.row.covered.into()),
+        numbers(&|of| of.row.min.into()),
+        numbers(&|of| of.row.max.into()),
         Arc::new(lengths.finish()),
         Arc::new(depths.finish()),
     ];
     Columns::try_new(Arc::new(file::physical(&schema(exclude_flags))), columns).map_err(mismatch)
 }
 
-/// Reads columns back as rows of samples.
-pub(super) fn rows(columns: &Columns) -> Result<Vec<(u32, Row)>> {
+/// Reads columns back, with keys for contigs.
+pub(super) fn windows(columns: &Columns) -> Result<Vec<Window>> {
     let samples: Int32Array = column(columns, 0)?;
+    let contigs: Int32Array = column(columns, 1)?;
     let starts: Int32Array = column(columns, 2)?;
     let ends: Int32Array = column(columns, 3)?;
     let sums: Int64Array = column(columns, 4)?;
@@ -156,7 +173,7 @@ pub(super) fn rows(columns: &Columns) -> Result<Vec<(u32, Row)>> {
         values.ok_or_else(|| Error::corrupt("a batch of coverage lacks one of its columns"))
     };
     let (length_values, depth_values) = (values(&lengths)?, values(&depths)?);
-    let mut rows = Vec::with_capacity(columns.num_rows());
+    let mut windows = Vec::with_capacity(columns.num_rows());
     for at in 0..columns.num_rows() {
         let mut row = Row::new(u64::from(starts.value(at).unsigned_abs()).saturating_sub(1));
         let range = |list: &ListArray| {
@@ -172,9 +189,10 @@ pub(super) fn rows(columns: &Columns) -> Result<Vec<(u32, Row)>> {
         {
             return Err(Error::corrupt("a row of coverage contradicts its own runs"));
         }
-        rows.push((samples.value(at).unsigned_abs(), row));
+        let (sample, contig) = (samples.value(at).unsigned_abs(), contigs.value(at).unsigned_abs());
+        windows.push(Window { sample, contig, row });
     }
-    Ok(rows)
+    Ok(windows)
 }
 
 #[cfg(test)]
@@ -190,8 +208,11 @@ mod tests {
         row.finish(2000);
         assert_eq!(row.runs, [(10, 0), (20, 3), (10, 70_000), (960, 0)]);
         assert_eq!((row.sum, row.covered, row.min, row.max), (700_060, 30, 0, 70_000));
-        assert_eq!(Row::parse(&row.to_bytes()).unwrap(), row);
-        let table = vec![(3, row.clone()), (5, row)];
-        assert_eq!(rows(&columns(&table, 0, 1796).unwrap()).unwrap(), table);
+        assert_eq!(Row::parse(&row.to_bytes(7)).unwrap(), (7, row.clone()));
+        let table = vec![
+            Window { sample: 3, contig: 0, row: row.clone() },
+            Window { sample: 5, contig: 1, row },
+        ];
+        assert_eq!(windows(&columns(&table, &[0, 1], 1796).unwrap()).unwrap(), table);
     }
 }

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::coverage::Row;
-use super::sites::Finder;
+use super::grid::Windows;
+use super::sites::{Candidate, Finder};
+use crate::error::Result;
 use crate::genome::{Interval, Region};
 use crate::records::alignments::Record;
 use crate::records::alignments::record::flags::{MATE_UNMAPPED, PAIRED};
@@ -78,14 +80,6 @@ impl Pile {
     }
 }
 
-/// How the genome is cut.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Windows {
-    pub(super) region: u64,
-    pub(super) sub: u64,
-    pub(super) coverage: u64,
-}
-
 impl Windows {
     /// The row of coverage that a base belongs to.
     fn row_of(&self, position: u64) -> Interval {
@@ -100,8 +94,14 @@ impl Windows {
 pub(super) struct Found {
     /// Contig of the dataset, and coverage.
     pub(super) rows: Vec<(u32, Row)>,
-    /// Contig, 0-based position and base (0 to 3) where the sample may differ from the reference.
-    pub(super) sites: Vec<(u32, u32, u8)>,
+    /// Where the sample may differ from the reference.
+    pub(super) sites: Vec<Candidate>,
+}
+
+impl Found {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.sites.is_empty()
+    }
 }
 
 /// What is counted, where.
@@ -140,11 +140,11 @@ impl<'a> Scanner<'a> {
 
     /// Counts a record, which refers to contigs of the dataset; records come in order of place.
     /// Says from which base on it counts, or `None` where it does not.
-    pub(super) fn add(&mut self, record: &Record<'_>) -> Option<u32> {
+    pub(super) fn add(&mut self, record: &Record<'_>) -> Result<Option<u32>> {
         if record.flags() & self.scope.exclude_flags != 0 || record.ref_id() < 0 {
-            return None;
+            return Ok(None);
         }
-        let mut position = u64::try_from(record.position()).ok()?;
+        let Ok(mut position) = u64::try_from(record.position()) else { return Ok(None) };
         if record.ref_id() != self.contig {
             self.finish_contig();
             self.contig = record.ref_id();
@@ -160,7 +160,7 @@ impl<'a> Scanner<'a> {
                 let from = position.max(clip);
                 self.pile.add(from, end);
                 if let Some(finder) = &mut self.finder {
-                    finder.add(record, read_at + (from - position) as usize, from, end);
+                    finder.add(record, read_at + (from - position) as usize, from, end)?;
                 }
             }
             if op.consumes_read() {
@@ -170,7 +170,7 @@ impl<'a> Scanner<'a> {
                 position = end;
             }
         }
-        Some(u32::try_from(clip).unwrap_or(u32::MAX))
+        Ok(Some(u32::try_from(clip).unwrap_or(u32::MAX)))
     }
 
     /// Everything up to the end of the contig.

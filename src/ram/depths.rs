@@ -8,9 +8,9 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch as Columns, St
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use super::coverage::{self, Row};
+use super::coverage::{self, Window};
 use super::file;
-use super::index::UNPLACED;
+use super::grid::Place;
 use super::read::{QueryStats, Reader, Selection, Task};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Interval};
@@ -64,6 +64,8 @@ pub struct Stretch {
 
 /// Runs of equal depth of one sample, in order.
 type Runs = Vec<(u64, u64, u64)>;
+/// Those of samples, on the part of a contig that is in a region.
+type OfContig = BTreeMap<usize, Runs>;
 
 /// Hands on the coverage that `reader` was opened for, region by region and sample by sample, in
 /// order of position; bases without any read are there with depth 0.
@@ -81,29 +83,30 @@ pub fn stretches(
 ) -> Result<QueryStats> {
     let numbers = sample_numbers(reader);
     let mut units = Units::new(reader);
-    let mut gathered: BTreeMap<usize, Runs> = BTreeMap::new();
-    let mut current: Option<(u32, u32)> = None;
+    let mut gathered: BTreeMap<u32, OfContig> = BTreeMap::new();
+    let mut current: Option<Place> = None;
     let work = |task: &Task, columns: Columns| {
-        let rows: Vec<(u32, Row)> = coverage::rows(&columns)?;
         let numbers = &numbers[task.part];
-        let wanted: Vec<(usize, Row)> = rows
-            .into_iter()
-            .filter_map(|(sample, row)| Some(((*numbers.get(sample as usize)?)?, row)))
-            .collect();
+        let wanted = |window: Window| {
+            let sample = (*numbers.get(window.sample as usize)?)?;
+            Some((sample, reader.contig_of(task, window.contig)?, window.row))
+        };
+        let wanted: Vec<_> = coverage::windows(&columns)?.into_iter().filter_map(wanted).collect();
         Ok((wanted.len() as u64, wanted))
     };
     let count = reader.samples().len();
     let stats = reader.scan(&reader.tasks, threads, max_bytes, work, |task, rows| {
-        let region = (task.contig, task.ordinal);
-        if current != Some(region) {
-            if let Some(region) = current {
-                let done = std::mem::take(&mut gathered);
-                units.emit(Some(region), &done, count, options, &mut sink)?;
-            }
-            current = Some(region);
+        // Of contigs that share a region, a later layer may have more.
+        let is_same = |place: &Place| {
+            (place.contig, place.ordinal) == (task.place.contig, task.place.ordinal)
+        };
+        if let Some(place) = current.filter(|place| !is_same(place)) {
+            let done = std::mem::take(&mut gathered);
+            units.emit_region(place, done, count, options, &mut sink)?;
         }
-        for (sample, row) in rows {
-            let runs = gathered.entry(sample).or_default();
+        current = current.filter(is_same).max(Some(task.place));
+        for (sample, contig, row) in rows {
+            let runs = gathered.entry(contig).or_default().entry(sample).or_default();
             let mut start = row.start;
             for (length, depth) in row.runs {
                 let end = start + u64::from(length);
@@ -113,10 +116,10 @@ pub fn stretches(
         }
         Ok(())
     })?;
-    if current.is_some() {
-        units.emit(current, &gathered, count, options, &mut sink)?;
+    if let Some(place) = current {
+        units.emit_region(place, gathered, count, options, &mut sink)?;
     }
-    units.emit(None, &BTreeMap::new(), count, options, &mut sink)?;
+    units.emit(None, &OfContig::new(), count, options, &mut sink)?;
     Ok(stats)
 }
 
@@ -131,60 +134,79 @@ pub(super) fn sample_numbers(reader: &Reader) -> Vec<Vec<Option<usize>>> {
     reader.parts.iter().map(|part| part.chosen.iter().map(&mut number).collect()).collect()
 }
 
-/// A region, by contig and number on it, and the parts of it that are asked for.
-type Unit = ((u32, u32), Vec<Interval>);
-
-/// The parts of regions that are asked for, in order.
-struct Units {
-    list: std::iter::Peekable<std::vec::IntoIter<Unit>>,
+/// The parts of regions that are asked for, by contig and number of the region on it.
+struct Units<'a> {
+    reader: &'a Reader,
+    list: BTreeMap<(u32, u32), Vec<Interval>>,
 }
 
-impl Units {
-    fn new(reader: &Reader) -> Self {
-        let size = reader.details().region_size;
-        let lengths = &reader.details().lengths;
-        let mut units: BTreeMap<(u32, u32), Vec<Interval>> = BTreeMap::new();
-        let mut add = |contig: u32, interval: Interval| {
-            let length = lengths.get(contig as usize).copied().unwrap_or(0);
-            let end = interval.end().min(length);
-            let mut start = interval.start();
-            while start < end {
-                let stop = ((start / size + 1) * size).min(end);
-                let unit = units.entry((contig, (start / size) as u32)).or_default();
-                unit.push(Interval::new(start, stop));
-                start = stop;
-            }
-        };
+impl<'a> Units<'a> {
+    fn new(reader: &'a Reader) -> Self {
+        let mut units = Self { reader, list: BTreeMap::new() };
         match &reader.selection {
             Selection::Some { spans, .. } => {
-                spans.iter().for_each(|span| add(span.contig.0, span.interval));
+                spans.iter().for_each(|span| units.add(span.contig.0, span.interval));
             }
             Selection::All => {
-                // Contigs without any read are left out, as samtools depth -a does.
-                let mut used: Vec<u32> = reader.tasks.iter().map(|task| task.contig).collect();
+                let places = reader.tasks.iter().map(|task| task.place);
+                let mut used: Vec<u32> =
+                    places.filter(|place| !place.is_shared()).map(|place| place.contig).collect();
                 used.dedup();
-                used.into_iter()
-                    .filter(|&contig| contig != UNPLACED)
-                    .for_each(|contig| add(contig, Interval::ALL));
+                used.into_iter().for_each(|contig| units.add(contig, Interval::ALL));
             }
         }
-        let list: Vec<Unit> = units.into_iter().collect();
-        Self { list: list.into_iter().peekable() }
+        units
+    }
+
+    fn add(&mut self, contig: u32, interval: Interval) {
+        let details = self.reader.details();
+        let size = details.region_size;
+        let length = details.lengths.get(contig as usize).copied().unwrap_or(0);
+        let end = interval.end().min(length);
+        let mut start = interval.start();
+        while start < end {
+            let stop = ((start / size + 1) * size).min(end);
+            let unit = self.list.entry((contig, (start / size) as u32)).or_default();
+            unit.push(Interval::new(start, stop));
+            start = stop;
+        }
+    }
+
+    /// Emits the contigs of a region. Where everything is asked for, those that share a region are
+    /// known only now; contigs without any coverage are left out, as samtools depth -a does.
+    fn emit_region(
+        &mut self,
+        place: Place,
+        contigs: BTreeMap<u32, OfContig>,
+        samples: usize,
+        options: &Options,
+        sink: &mut impl FnMut(Stretch) -> Result<()>,
+    ) -> Result<()> {
+        let is_all = self.reader.selection == Selection::All;
+        for (contig, runs) in contigs {
+            if is_all && place.is_shared() {
+                self.add(contig, Interval::ALL);
+            }
+            self.emit(Some((contig, place.ordinal)), &runs, samples, options, sink)?;
+        }
+        Ok(())
     }
 
     /// Emits everything up to `region`, whose runs are given; all that is left for `None`.
     fn emit(
         &mut self,
         region: Option<(u32, u32)>,
-        runs: &BTreeMap<usize, Runs>,
+        runs: &OfContig,
         samples: usize,
         options: &Options,
         sink: &mut impl FnMut(Stretch) -> Result<()>,
     ) -> Result<()> {
         let none = Runs::new();
-        while let Some((unit, intervals)) =
-            self.list.next_if(|(unit, _)| region.is_none_or(|region| *unit <= region))
-        {
+        while let Some(first) = self.list.first_entry() {
+            if region.is_some_and(|region| *first.key() > region) {
+                break;
+            }
+            let (unit, intervals) = first.remove_entry();
             let has_runs = Some(unit) == region;
             let of = |sample: usize| match runs.get(&sample) {
                 Some(runs) if has_runs => runs,

@@ -31,9 +31,6 @@ pub fn export(
     };
     let sample = &reader.parts[part].list.samples[number];
     let own = own_ids(reader, header);
-    let mut tasks: Vec<Task> = reader.tasks.clone();
-    // As the sample's file orders contigs; a stable sort keeps the order within each.
-    tasks.sort_by_key(|task| own.get(task.contig as usize).copied().unwrap_or(i32::MAX) as u32);
     let mut digest = blake3::Hasher::new();
     digest.update(&header.to_bam_bytes()?);
     let mut sorter = Sorter::new(sort.clone());
@@ -65,7 +62,7 @@ pub fn export(
         }
         Ok((batch.len() as u64, (batch, ordinals)))
     };
-    reader.scan(&tasks, sort.threads, None, work, |_, (batch, ordinals)| {
+    reader.scan(&reader.tasks, sort.threads, None, work, |_, (batch, ordinals)| {
         if !sample.reordered {
             return emit(&batch);
         }

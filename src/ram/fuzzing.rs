@@ -64,8 +64,9 @@ pub(crate) fn batch(data: &[u8]) {
 pub(crate) mod seeds {
     use super::*;
     use crate::fuzzing::tests::{SAM, source};
+    use crate::ram::grid::Place;
     use crate::ram::index::{BatchRef, Page, RegionRef};
-    use crate::ram::rows::{Builder, Place};
+    use crate::ram::rows::{self, Builder};
     use crate::records::alignments::{Limit, RecordBatch};
 
     pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
@@ -79,7 +80,8 @@ pub(crate) mod seeds {
             Page { offset: 5, size: 0, crc: 0 },
             Page { offset: 5, size: 1, crc: 2 },
         ];
-        let regions = Regions(vec![RegionRef { contig: 1, ordinal: 2, pages }]);
+        let regions =
+            Regions(vec![RegionRef { place: Place { contig: 1, ordinal: 2, contigs: 1 }, pages }]);
         all.push(("ram_index", [&[1][..], &regions.to_bytes()].concat()));
         let mut file = source(SAM.as_bytes());
         all.push(("ram_index", [&[2][..], &file.header().to_bam_bytes().unwrap()].concat()));
@@ -89,7 +91,7 @@ pub(crate) mod seeds {
         assert!(file.read(&mut records, Limit::default()).unwrap());
         let mut rows = Builder::new(&CONTIGS, &[1, 0, 2]);
         for record in records.iter() {
-            rows.push(&record, Place::default());
+            rows.push(&record, rows::Place::default());
         }
         let message = file::encode(&rows.finish().unwrap()).unwrap();
         let head = (message.head as u16).to_le_bytes();

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::grid::Place;
 use crate::codec::varint;
 use crate::error::{Error, Result};
 
@@ -12,6 +13,8 @@ const MOST: usize = 1 << 24;
 
 /// The contig of the region of reads without a place.
 pub(super) const UNPLACED: u32 = u32::MAX;
+/// That region.
+pub(super) const UNPLACED_REGION: Place = Place { contig: UNPLACED, ordinal: 0, contigs: 1 };
 
 /// What a region holds: a page each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +49,9 @@ pub(super) struct Page {
 }
 
 /// A region with data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RegionRef {
-    /// The contig, or [`UNPLACED`].
-    pub(super) contig: u32,
-    /// Its number on the contig.
-    pub(super) ordinal: u32,
+    pub(super) place: Place,
     /// One for each [`Kind`]; of size 0 where there is nothing.
     pub(super) pages: [Page; 3],
 }
@@ -65,8 +65,9 @@ impl Regions {
         let mut bytes = Vec::new();
         varint::put(&mut bytes, self.0.len() as u64);
         for region in &self.0 {
-            varint::put(&mut bytes, region.contig.into());
-            varint::put(&mut bytes, region.ordinal.into());
+            varint::put(&mut bytes, region.place.contig.into());
+            varint::put(&mut bytes, region.place.ordinal.into());
+            varint::put(&mut bytes, region.place.contigs.into());
             for page in &region.pages {
                 varint::put(&mut bytes, page.size.into());
                 if page.size > 0 {
@@ -83,7 +84,10 @@ impl Regions {
         let mut regions = Vec::new();
         let mut offset = 0_u64;
         for _ in 0..count {
-            let (contig, ordinal) = (take_u32(rest)?, take_u32(rest)?);
+            let (contig, ordinal, contigs) = (take_u32(rest)?, take_u32(rest)?, take_u32(rest)?);
+            if contigs == 0 || contig.checked_add(contigs - 1).is_none() {
+                return Err(damaged());
+            }
             let mut pages = [Page::default(); 3];
             for page in &mut pages {
                 let size = take_u32(rest)?;
@@ -91,10 +95,9 @@ impl Regions {
                 *page = Page { offset, size, crc };
                 offset = offset.checked_add(size.into()).ok_or_else(damaged)?;
             }
-            regions.push(RegionRef { contig, ordinal, pages });
+            regions.push(RegionRef { place: Place { contig, ordinal, contigs }, pages });
         }
-        let is_sorted =
-            regions.is_sorted_by_key(|region: &RegionRef| (region.contig, region.ordinal));
+        let is_sorted = regions.is_sorted_by_key(|region: &RegionRef| region.place);
         if rest.is_empty() && is_sorted { Ok(Self(regions)) } else { Err(damaged()) }
     }
 }
@@ -123,7 +126,8 @@ pub(super) struct BatchRef {
     /// Bytes of the head of its message.
     pub(super) head: u32,
     pub(super) crc: u32,
-    /// Where its first row starts, and one past where any reaches; 0-based.
+    /// Where its first row starts, and one past where any reaches; 0-based, and as the region counts
+    /// where contigs share it.
     pub(super) start: u64,
     pub(super) end: u64,
     /// The first sample, and how many rows it and those after it have.
@@ -252,8 +256,7 @@ mod tests {
     fn test_regions_read_back_with_offsets() {
         let page = |offset, size| Page { offset, size, crc: if size > 0 { 7 } else { 0 } };
         let region = |contig, ordinal, offset| RegionRef {
-            contig,
-            ordinal,
+            place: Place { contig, ordinal, contigs: 1 + ordinal },
             pages: [page(offset, 5), page(offset + 5, 0), page(offset + 5, 3)],
         };
         let regions = Regions(vec![region(0, 1, 0), region(2, 0, 8), region(UNPLACED, 0, 16)]);

@@ -21,6 +21,8 @@ pub(super) struct Sample {
     pub(super) reads: u64,
     /// Whether its reads had to be put in order.
     pub(super) reordered: bool,
+    /// Whether candidate sites were looked for in it.
+    pub(super) has_sites: bool,
     /// Where its header lies in the object of headers, its size there, and the CRC-32C of that.
     pub(super) header: (u64, u64, u32),
     /// BLAKE3 of its header and its records in the order of the input.

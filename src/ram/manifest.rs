@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grid::Windows;
 use super::index::Regions;
 use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
@@ -17,8 +18,8 @@ pub const SAMPLES_KIND: &str = "samples";
 pub const HEADERS_KIND: &str = "headers";
 /// The kind of the index of a layer's regions.
 pub const INDEX_KIND: &str = "regions";
-/// The kind of what describes a region.
-pub const REGION_KIND: &str = "region_metadata";
+/// The kinds of all objects of a layer.
+pub(super) const KINDS: [&str; 3] = [SAMPLES_KIND, HEADERS_KIND, INDEX_KIND];
 /// The count of reads that start in a chunk of alignments.
 pub const READS: &str = "reads";
 /// The count of rows of a chunk.
@@ -115,6 +116,11 @@ impl Details {
     /// [`Internal`](crate::error::ErrorKind::Internal) only.
     pub fn to_fields(&self) -> Result<Fields> {
         Fields::in_order(self, &MEMBERS)
+    }
+
+    /// How the genome is cut.
+    pub(super) fn windows(&self) -> Windows {
+        Windows { region: self.region_size, sub: self.sub_window, coverage: self.coverage_window }
     }
 
     /// The dictionary.

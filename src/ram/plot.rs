@@ -1,16 +1,17 @@
-//! Coverage of all samples over a region as a picture: SVG, or text for a terminal.
+//! Coverage of all samples over a region as a picture: SVG, PNG, or text for a terminal.
 
 use std::fmt::Write as _;
 
 use super::depths::{Format, Options, Stretch, stretches};
+use super::png::{ADVANCE, Canvas, Ink};
 use super::read::{QueryStats, Reader};
 use crate::error::{Error, Result};
 
-/// Bars of a sample in SVG, each one unit wide.
+/// Bars of a sample in a drawing, each one unit wide.
 const BARS: u64 = 800;
-/// Room for names in SVG.
+/// Room for names in a drawing.
 const MARGIN: u64 = 140;
-/// Room for the title in SVG.
+/// Room for the title in a drawing.
 const TITLE: u64 = 28;
 
 /// Mean depths of a region, of each sample.
@@ -71,9 +72,14 @@ impl Picture {
         self.means.iter().flatten().fold(0.0, |top: f64, &mean| top.max(mean))
     }
 
+    /// Units of a sample's row in a drawing.
+    fn row_height(&self) -> u64 {
+        if self.names.len() <= 50 { 24 } else { 9 }
+    }
+
     /// A drawing of a row for each sample; all rows have one scale.
     pub fn to_svg(&self) -> String {
-        let height = if self.names.len() <= 50 { 24_u64 } else { 9 };
+        let height = self.row_height();
         let (top, width) = (self.top().max(1.0), MARGIN + BARS);
         let total = TITLE + height * self.names.len() as u64 + 6;
         let mut svg = format!(
@@ -105,6 +111,32 @@ impl Picture {
         svg + "</svg>\n"
     }
 
+    /// The same drawing as points; of long names, the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`](crate::error::ErrorKind::Usage) for more samples than a picture has room for.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let (height, top) = (self.row_height(), self.top().max(1.0));
+        let mut canvas = Canvas::new(MARGIN + BARS, TITLE + height * self.names.len() as u64 + 6)?;
+        canvas.text(MARGIN, 10, &format!("{}: mean depth, 0 to {top:.1}", self.title));
+        let most = ((MARGIN - 6) / ADVANCE) as usize;
+        for (row, (name, means)) in (0..).zip(self.names.iter().zip(&self.means)) {
+            let base = TITLE + (row + 1) * height;
+            let length = name.chars().count();
+            let shown: String = name.chars().skip(length.saturating_sub(most)).collect();
+            let width = ADVANCE * length.min(most) as u64;
+            canvas.text(MARGIN - 6 - width, base - height.midpoint(7), &shown);
+            let bars = means.len().max(1) as u64;
+            for (bar, mean) in (0..).zip(means) {
+                let tall = (mean / top * (height - 2) as f64).round() as u64;
+                let (from, to) = (bar * BARS / bars, (bar + 1) * BARS / bars);
+                canvas.fill(MARGIN + from, base - tall, to - from, tall, Ink::Bar);
+            }
+        }
+        canvas.encode()
+    }
+
     /// Lines of block characters, a sample each.
     pub fn to_text(&self) -> String {
         const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -122,8 +154,8 @@ impl Picture {
         text
     }
 
-    /// How many bars suit an SVG.
-    pub fn svg_bars() -> u64 {
+    /// How many bars suit a drawing.
+    pub fn drawn_bars() -> u64 {
         BARS
     }
 }
@@ -146,5 +178,8 @@ mod tests {
         assert_eq!(picture.to_text(), "1:1-4: mean depth, 0 to 8.0\na<b  █\nc   ▄▁\n");
         let svg = picture.to_svg();
         assert!(svg.contains("a&lt;b") && svg.matches("<path").count() == 2, "{svg}");
+        let png = picture.to_png().unwrap();
+        assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+        assert_eq!(png[16..24], [0, 0, 3, 0xac, 0, 0, 0, 82], "940 by 28 + 2 * 24 + 6");
     }
 }

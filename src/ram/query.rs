@@ -8,8 +8,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use arrow_select::filter::filter_record_batch;
 
 use super::file;
-use super::index::UNPLACED;
-use super::read::{QueryStats, Reader, Task};
+use super::read::{QueryStats, Reader, Selection, Task};
 use super::rows::{Rows, Scratch, column};
 use crate::error::{Error, Result};
 use crate::genome::ContigId;
@@ -138,11 +137,16 @@ impl<'a> Writer<'a> {
             if samples.get(place.sample as usize) != Some(&true) {
                 return false;
             }
-            match rows.interval(*row) {
-                Some((start, end)) if task.contig != UNPLACED => {
-                    self.reader.home(task.contig, start, end) == Some(task.ordinal)
+            let contig = rows.contig_key(*row).and_then(|key| self.reader.contig_of(task, key));
+            match (contig, rows.interval(*row)) {
+                (Some(contig), Some((start, end))) => {
+                    self.reader.home(contig, start, end) == Some(task.place.ordinal)
                 }
-                _ => place.is_owner,
+                // Without a place, it is in no region but that of such reads.
+                (contig, _) => {
+                    let is_asked_for = contig.is_none() || self.reader.selection == Selection::All;
+                    place.is_owner && is_asked_for
+                }
             }
         };
         (0..rows.len()).filter(is_chosen).collect()

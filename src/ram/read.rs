@@ -11,6 +11,7 @@ use arrow_array::RecordBatch as Columns;
 use arrow_schema::Schema;
 use bytes::Bytes;
 
+use super::grid::{Place, in_shared};
 use super::index::{BatchRef, Kind, Page, Table, UNPLACED};
 use super::layer::{self, Samples};
 use super::manifest::{Details, Layer};
@@ -131,14 +132,33 @@ impl Selection {
         &spans[first..end.max(first)]
     }
 
-    fn overlaps(&self, contig: u32, start: u64, end: u64) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some { unplaced, .. } if contig == UNPLACED => *unplaced,
-            Self::Some { .. } => {
-                self.from(contig, start).first().is_some_and(|span| span.interval.start() < end)
-            }
+    /// What is asked for of a region, in positions as it counts them.
+    fn within(&self, place: &Place, size: u64, lengths: &[u64]) -> Vec<(u64, u64)> {
+        let (spans, unplaced) = match self {
+            Self::All => return vec![(0, u64::MAX)],
+            Self::Some { spans, unplaced } => (spans, *unplaced),
+        };
+        if place.contig == UNPLACED {
+            return if unplaced { vec![(0, u64::MAX)] } else { Vec::new() };
         }
+        let bounds = |span: &Region| (span.interval.start(), span.interval.end());
+        if place.is_shared() {
+            let last = place.contig.saturating_add(place.contigs - 1);
+            let first = spans.partition_point(|span| span.contig.0 < place.contig);
+            let here = spans[first..].iter().take_while(|span| span.contig.0 <= last);
+            return here
+                .map(|span| in_shared(place, lengths, span.contig.0, bounds(span)))
+                .collect();
+        }
+        let start = u64::from(place.ordinal).saturating_mul(size);
+        let length = lengths.get(place.contig as usize).copied().unwrap_or(0);
+        // Reads may reach beyond their contig, and are in its last region.
+        let end = match start.saturating_add(size) {
+            end if end >= length => u64::MAX,
+            end => end,
+        };
+        let here = self.from(place.contig, start).iter();
+        here.map(bounds).take_while(|(from, _)| *from < end).collect()
     }
 }
 
@@ -154,8 +174,7 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) part: usize,
-    pub(super) contig: u32,
-    pub(super) ordinal: u32,
+    pub(super) place: Place,
     table: Arc<Table>,
     batch: usize,
 }
@@ -258,7 +277,11 @@ impl Reader {
             return Err(Error::usage("the header of one sample is asked for")
                 .found(format!("{} samples", self.samples().len())));
         };
-        let part = &self.parts[part];
+        self.header_of(&self.parts[part], at)
+    }
+
+    /// The header of a sample of a layer.
+    pub(super) fn header_of(&self, part: &Part, at: usize) -> Result<Header> {
         let object = object(&self.dataset, &part.layer.headers)?;
         let range = |(start, size, _): (u64, u64, u32)| {
             let end = start.checked_add(size).filter(|&end| end <= object.size_bytes);
@@ -290,6 +313,11 @@ impl Reader {
 
     pub(super) fn names<'a>(&'a self, task: &Task) -> Names<'a> {
         Names { contigs: &self.contigs, keys: &self.parts[task.part].list.contigs }
+    }
+
+    /// The contig of the dataset that a key in a file of this task's layer stands for.
+    pub(super) fn contig_of(&self, task: &Task, key: u32) -> Option<u32> {
+        self.parts[task.part].list.contigs.get(key as usize).copied()
     }
 
     /// The one region in which a row of this interval is handed on, where it is asked for.
@@ -472,25 +500,19 @@ fn plan(store: &Store, dataset: &Dataset, kind: Kind, request: &Request) -> Resu
     let selection = Selection::new(request, &contigs)?;
     let size = details.region_size;
     let mut requests = Vec::new();
-    let mut pages: Vec<(usize, u32, u32, Page)> = Vec::new();
+    let mut pages: Vec<(usize, Place, Page, Vec<(u64, u64)>)> = Vec::new();
     for (number, layer) in details.layers.iter().enumerate() {
         let object = object(dataset, &layer.samples)?;
         requests.push(RangeRequest::new(&object.path, 0..object.size_bytes));
         for region in &layer.regions.0 {
-            let start = u64::from(region.ordinal).saturating_mul(size);
-            let length = details.lengths.get(region.contig as usize).copied().unwrap_or(0);
-            // Reads may reach beyond their contig, and are in its last region.
-            let end = match start.saturating_add(size) {
-                end if end >= length => u64::MAX,
-                end => end,
-            };
             let page = region.pages[kind as usize];
-            if page.size > 0 && selection.overlaps(region.contig, start, end) {
-                pages.push((number, region.contig, region.ordinal, page));
+            let wanted = selection.within(&region.place, size, &details.lengths);
+            if page.size > 0 && !wanted.is_empty() {
+                pages.push((number, region.place, page, wanted));
             }
         }
     }
-    for (number, _, _, page) in &pages {
+    for (number, _, page, _) in &pages {
         let range = page.offset..page.offset + u64::from(page.size);
         requests.push(RangeRequest::new(&details.layers[*number].index, range));
     }
@@ -505,22 +527,24 @@ fn plan(store: &Store, dataset: &Dataset, kind: Kind, request: &Request) -> Resu
     }
     choose(&mut parts, &request.samples)?;
     let mut tasks = Vec::new();
-    for ((part, contig, ordinal, page), bytes) in pages.into_iter().zip(fetched) {
-        let place = || store.name(&details.layers[part].index);
-        check_crc(&bytes, page.crc).at(place)?;
-        let table = Arc::new(Table::parse(&bytes).at(place)?);
+    for ((part, place, page, wanted), bytes) in pages.into_iter().zip(fetched) {
+        let name = || store.name(&details.layers[part].index);
+        check_crc(&bytes, page.crc).at(name)?;
+        let table = Arc::new(Table::parse(&bytes).at(name)?);
         let chosen = &parts[part].chosen;
         for (batch, entry) in table.batches.iter().enumerate() {
             let samples = (entry.first_sample as usize..).zip(&entry.counts);
             let has_sample = samples
                 .filter(|(_, count)| **count > 0)
                 .any(|(sample, _)| chosen.get(sample) == Some(&true));
-            if has_sample && selection.overlaps(contig, entry.start, entry.end) {
-                tasks.push(Task { part, contig, ordinal, table: table.clone(), batch });
+            // Reads without a place reach over nothing.
+            let end = entry.end.max(entry.start.saturating_add(1));
+            if has_sample && wanted.iter().any(|&(from, to)| from < end && entry.start < to) {
+                tasks.push(Task { part, place, table: table.clone(), batch });
             }
         }
     }
-    tasks.sort_by_key(|task| (task.contig, task.ordinal, task.part, task.batch));
+    tasks.sort_by_key(|task| (task.place.contig, task.place.ordinal, task.part, task.batch));
     Ok(Plan { details, contigs, selection, parts, tasks })
 }
 

@@ -331,6 +331,12 @@ impl Rows {
         }
     }
 
+    /// The key of its contig.
+    pub(super) fn contig_key(&self, row: usize) -> Option<u32> {
+        let is_some = !self.contigs.is_null(row);
+        u32::try_from(self.contigs.value(row)).ok().filter(|_| is_some)
+    }
+
     /// First base, 0-based, and one past the last; `None` where the read has no place.
     pub(super) fn interval(&self, row: usize) -> Option<(u64, u64)> {
         if self.positions.is_null(row) || self.ends.is_null(row) {

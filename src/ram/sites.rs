@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::reference::Reference;
+use super::reference::{Reference, Stretch};
+use crate::error::{Error, Result};
 use crate::genome::Interval;
 use crate::records::alignments::Record;
 use crate::records::alignments::record::flags::REVERSE;
@@ -43,13 +44,41 @@ pub(super) const LETTERS: &[u8; 4] = b"ACGT";
 /// Looks for candidates in one sample.
 pub(super) struct Finder<'a> {
     reference: &'a Reference,
-    /// Bases unlike the reference, by position.
-    differing: BTreeMap<u64, [u32; 4]>,
+    at_hand: Stretch,
+    /// The reference's base, and how many bases unlike it, by position.
+    differing: BTreeMap<u64, (u8, [u32; 4])>,
+}
+
+/// A base that a sample may have in place of the reference's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) contig: u32,
+    /// 0-based.
+    pub(super) position: u32,
+    /// The reference's base and the sample's, 0 to 3.
+    reference: u8,
+    base: u8,
+}
+
+impl Candidate {
+    pub(super) fn to_bytes(self) -> [u8; 10] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.contig.to_le_bytes(), self.position.to_le_bytes());
+        [a, b, c, d, e, f, g, h, self.reference, self.base]
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
+        let &[a, b, c, d, e, f, g, h, reference, base] = bytes else {
+            return Err(Error::internal("the sorter changed a candidate"));
+        };
+        let (contig, position) =
+            (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        Ok(Self { contig, position, reference, base })
+    }
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new(reference: &'a Reference) -> Self {
-        Self { reference, differing: BTreeMap::new() }
+        Self { reference, at_hand: Stretch::default(), differing: BTreeMap::new() }
     }
 
     pub(super) fn start_contig(&mut self) {
@@ -57,24 +86,28 @@ impl<'a> Finder<'a> {
     }
 
     /// Looks at the bases of `record` from `read_at` on, which lie on `start..end`.
-    pub(super) fn add(&mut self, record: &Record<'_>, read_at: usize, start: u64, end: u64) {
-        let Some(reference) = self.reference.bases(record.ref_id()) else { return };
+    pub(super) fn add(
+        &mut self,
+        record: &Record<'_>,
+        read_at: usize,
+        start: u64,
+        end: u64,
+    ) -> Result<()> {
+        let reference = self.reference.bases(record.ref_id(), start, end, &mut self.at_hand)?;
         let (packed, qualities) = (record.packed_sequence(), record.qualities());
-        for (offset, position) in (start..end).enumerate() {
-            let at = read_at + offset;
+        for ((at, position), expected) in
+            (read_at..).zip(start..end).zip(reference.unwrap_or_default())
+        {
             let (Some(byte), Some(&quality)) = (packed.get(at / 2), qualities.get(at)) else {
-                return;
-            };
-            let Some(expected) = usize::try_from(position).ok().and_then(|p| reference.get(p))
-            else {
-                return;
+                break;
             };
             let code = (byte >> (4 * (1 - at % 2))) & 0xf;
             let Some(base) = base_of(code) else { continue };
             if quality >= MIN_BASE_QUALITY && *expected < 4 && usize::from(*expected) != base {
-                self.differing.entry(position).or_default()[base] += 1;
+                self.differing.entry(position).or_insert((*expected, [0; 4])).1[base] += 1;
             }
         }
+        Ok(())
     }
 
     /// Decides on the positions of a stretch of equal depth; no later read changes it.
@@ -83,14 +116,14 @@ impl<'a> Finder<'a> {
         contig: u32,
         run: Interval,
         depth: u32,
-        out: &mut Vec<(u32, u32, u8)>,
+        out: &mut Vec<Candidate>,
     ) {
         let later = self.differing.split_off(&run.end());
         let now = std::mem::replace(&mut self.differing, later);
-        for (&position, counts) in now.range(run.start()..) {
-            for (base, &count) in (0..).zip(counts) {
+        for (&position, &(reference, counts)) in now.range(run.start()..) {
+            for (base, count) in (0..).zip(counts) {
                 if count >= MIN_COUNT && count.saturating_mul(MIN_PART) >= depth {
-                    out.push((contig, position as u32, base));
+                    out.push(Candidate { contig, position: position as u32, reference, base });
                 }
             }
         }
@@ -100,12 +133,38 @@ impl<'a> Finder<'a> {
 /// A position at which samples are compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Site {
+    pub(super) contig: u32,
     /// 0-based.
     pub(super) position: u32,
     /// The base of the reference, 0 to 3.
     pub(super) reference: u8,
     /// Other bases that a sample showed.
     pub(super) alternatives: Vec<u8>,
+}
+
+impl Site {
+    /// Takes a candidate in, unless it is of another position.
+    pub(super) fn admit(&mut self, candidate: Candidate) -> bool {
+        if (self.contig, self.position) != (candidate.contig, candidate.position) {
+            return false;
+        }
+        if !self.alternatives.contains(&candidate.base) {
+            self.alternatives.push(candidate.base);
+            self.alternatives.sort_unstable();
+        }
+        true
+    }
+}
+
+impl From<Candidate> for Site {
+    fn from(candidate: Candidate) -> Self {
+        Self {
+            contig: candidate.contig,
+            position: candidate.position,
+            reference: candidate.reference,
+            alternatives: vec![candidate.base],
+        }
+    }
 }
 
 /// What a read says at a site.
@@ -118,7 +177,7 @@ pub(super) struct Vote {
     quality: u8,
 }
 
-/// Adds what `record` says at `sites`, which are in order of position; bases before `clip` are
+/// Adds what `record` says at `sites`, which are in order of contig and position; bases before `clip` are
 /// its mate's.
 pub(super) fn vote(
     record: &Record<'_>,
@@ -127,8 +186,13 @@ pub(super) fn vote(
     sites: &[Site],
     out: &mut Vec<Vote>,
 ) {
-    let Ok(mut position) = u64::try_from(record.position()) else { return };
-    let first = sites.partition_point(|site| u64::from(site.position) < position);
+    let (Ok(contig), Ok(mut position)) =
+        (u32::try_from(record.ref_id()), u64::try_from(record.position()))
+    else {
+        return;
+    };
+    let first =
+        sites.partition_point(|site| (site.contig, u64::from(site.position)) < (contig, position));
     let mut rest = (first..).zip(&sites[first..]).peekable();
     let mapping_quality = match record.mapping_quality() {
         255 => 20,
@@ -138,9 +202,9 @@ pub(super) fn vote(
     for op in record.cigar() {
         let length = u64::from(op.len());
         if op.consumes_reference() {
-            while let Some((number, site)) =
-                rest.next_if(|(_, site)| u64::from(site.position) < position + length)
-            {
+            while let Some((number, site)) = rest.next_if(|(_, site)| {
+                site.contig == contig && u64::from(site.position) < position + length
+            }) {
                 if !op.is_match() || site.position < clip {
                     continue;
                 }
@@ -224,7 +288,7 @@ impl Tally {
 }
 
 /// The genotype of a sample at a site.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Genotype {
     /// Allele numbers, 0 for the reference; `None` where no read says anything.
     pub(super) alleles: Option<(u8, u8)>,
@@ -283,7 +347,7 @@ mod tests {
 
     #[test]
     fn test_genotype_follows_the_reads() {
-        let site = Site { position: 5, reference: 0, alternatives: vec![2] };
+        let site = Site { contig: 0, position: 5, reference: 0, alternatives: vec![2] };
         let of = |votes: &[(u8, u8, u32)]| genotype(&site, &tally(votes));
         assert_eq!(of(&[]).alleles, None);
         assert_eq!(of(&[(0, 30, 20)]).alleles, Some((0, 0)));

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch as Columns;
 
 use super::calls::{self, Call};
 use super::depths::sample_numbers;
-use super::read::{QueryStats, Reader, Selection, Task};
+use super::read::{Part, QueryStats, Reader, Selection, Task};
 use crate::error::{Error, Result};
 use crate::genome::ContigId;
 
@@ -58,8 +58,10 @@ pub fn write(
     max_bytes: Option<u64>,
     mut sink: impl FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<QueryStats> {
-    let is_looked_at =
-        |part: &super::read::Part| part.layer.has_sites && part.chosen.contains(&true);
+    let is_looked_at = |part: &Part| {
+        let samples = part.list.samples.iter().zip(&part.chosen);
+        samples.into_iter().any(|(sample, is_chosen)| *is_chosen && sample.has_sites)
+    };
     if !reader.parts.iter().any(is_looked_at) {
         return Err(Error::usage("no candidate sites were looked for in these samples")
             .help("convert the files with --reference"));
@@ -71,46 +73,45 @@ pub fn write(
         let calls = calls::calls(&columns)?;
         let of_sample = |call: Call| {
             let number = (*numbers[task.part].get(call.sample as usize)?)?;
+            let contig = reader.contig_of(task, call.contig)?;
             let is_in = match &reader.selection {
                 Selection::All => true,
                 some => some
-                    .from(task.contig, call.position)
+                    .from(contig, call.position)
                     .first()
                     .is_some_and(|span| span.interval.contains(call.position)),
             };
-            is_in.then_some((number, call))
+            is_in.then_some((number, Call { contig, ..call }))
         };
         let wanted: Vec<(usize, Call)> = calls.into_iter().filter_map(of_sample).collect();
         Ok((wanted.len() as u64, wanted))
     };
-    let mut sites: BTreeMap<u64, Vec<(usize, Call)>> = BTreeMap::new();
+    let mut sites = Sites::new();
     let mut current = None;
     let stats = reader.scan(&reader.tasks, threads, max_bytes, work, |task, calls| {
-        if current != Some((task.contig, task.ordinal)) {
-            if let Some((contig, _)) = current {
-                sink(lines(reader, contig, count, &std::mem::take(&mut sites)))?;
-            }
-            current = Some((task.contig, task.ordinal));
+        let region = (task.place.contig, task.place.ordinal);
+        if current.is_some_and(|current| current != region) {
+            sink(lines(reader, count, &std::mem::take(&mut sites)))?;
         }
+        current = Some(region);
         for (sample, call) in calls {
-            sites.entry(call.position).or_default().push((sample, call));
+            sites.entry((call.contig, call.position)).or_default().push((sample, call));
         }
         Ok(())
     })?;
-    if let Some((contig, _)) = current {
-        sink(lines(reader, contig, count, &sites))?;
-    }
+    sink(lines(reader, count, &sites))?;
     Ok(stats)
 }
 
-fn lines(
-    reader: &Reader,
-    contig: u32,
-    count: usize,
-    sites: &BTreeMap<u64, Vec<(usize, Call)>>,
-) -> Vec<u8> {
-    let name = reader.contigs().get(ContigId(contig)).map_or("*", |contig| contig.name.as_str());
-    sites.values().filter_map(|calls| line(name, count, calls)).collect::<String>().into_bytes()
+/// Calls of samples, by contig and position.
+type Sites = BTreeMap<(u32, u64), Vec<(usize, Call)>>;
+
+fn lines(reader: &Reader, count: usize, sites: &Sites) -> Vec<u8> {
+    let name = |contig: u32| {
+        reader.contigs().get(ContigId(contig)).map_or("*", |contig| contig.name.as_str())
+    };
+    let lines = sites.iter().filter_map(|((contig, _), calls)| line(name(*contig), count, calls));
+    lines.collect::<String>().into_bytes()
 }
 
 fn join(numbers: impl Iterator<Item = String>) -> String {

@@ -3,35 +3,28 @@
 //! Nothing is visible before the commit. More samples come as a layer of their own: files beside
 //! those of earlier layers, and a new version that lists both.
 
-use std::collections::HashMap;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::depth::{Scope, Windows};
-use super::ingest::{Grid, Job, Open, Outcome, Spills, Task};
-use super::layer::{Dictionary, Headers, Sample, Samples};
-use super::manifest::{self, Details, Layer};
-use super::merge::{Destination, Merged, merge};
-use super::read;
+use super::depth::Scope;
+use super::grid::{Grid, Windows};
+use super::ingest::{Job, Open, Task};
+use super::layer::{Sample, Samples};
+use super::manifest::Details;
+use super::prepare::{Input, Prepared, prepare};
+use super::publish::{Content, Publisher};
 use super::reference::Reference;
-use crate::dataset::{
-    Checksum, Dataset, Draft, InputInfo, ObjectRef, Operation, Transaction, TransactionId, folders,
-};
-use crate::error::{Context, Error, Result};
+use super::spill::Spills;
+use super::work::{Note, Work};
+use crate::dataset::{Dataset, Draft, InputInfo, Operation, Transaction, TransactionId};
+use crate::error::{Error, Result};
 use crate::genome::interval::merge as merge_intervals;
 use crate::genome::{Contigs, Interval, Region, bed};
-use crate::pipeline::{Progress, SortOptions, Sorter};
-use crate::records::alignments::Header;
+use crate::pipeline::{Progress, SortOptions};
 use crate::records::alignments::record::flags::{DUPLICATE, QC_FAIL, SECONDARY, UNMAPPED};
-use crate::store::{Store, Uploader};
+use crate::store::Store;
 
-/// Bytes of chunks that may be on their way to the store.
-const UPLOADS_IN_FLIGHT: usize = 256 << 20;
-/// Most inputs that a manifest lists; the list of samples names all.
-const MOST_INPUTS: usize = 64;
 /// Most samples of a layer.
 const MOST_SAMPLES: usize = 1 << 24;
 
@@ -57,8 +50,12 @@ pub struct WriteOptions {
     pub threads: usize,
     /// Bytes of memory for what is put aside.
     pub memory: usize,
-    /// Folder for what does not fit there.
+    /// Folder for what does not fit there, and for what samples came to until all have been read.
     pub temp_dir: Option<PathBuf>,
+    /// Folder in which that stays if the conversion fails.
+    pub work: Option<PathBuf>,
+    /// Use what is in that folder of inputs that have not changed.
+    pub resume: bool,
     /// Only what overlaps these regions: a BED file's name and text.
     pub parts: Option<(String, String)>,
     /// Replace the content of an existing dataset by a new version.
@@ -83,6 +80,8 @@ impl WriteOptions {
             threads: 1,
             memory: 1 << 30,
             temp_dir: None,
+            work: None,
+            resume: false,
             parts: None,
             overwrite: false,
             add: false,
@@ -116,6 +115,8 @@ pub struct Summary {
     pub objects: u64,
     /// Samples whose reads had to be put in order.
     pub reordered: u64,
+    /// Samples that an interrupted conversion had read already.
+    pub resumed: u64,
     /// The version of the dataset; 0 for a dry run.
     pub dataset_version: u64,
 }
@@ -160,10 +161,14 @@ pub fn write(
             Transaction::for_output(store, may_exist, options.transaction)?
         }
     };
-    let written =
-        Writer { store, transaction: &transaction, options, progress }.run(inputs, open, reference);
-    let (draft, mut summary) = match written {
-        Ok(written) => written,
+    let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let outcome = Work::open(options.work.as_deref(), options.resume, &temp_dir).and_then(|work| {
+        let writer = Writer { store, transaction: &transaction, options, progress, work: &work };
+        let written = writer.run(inputs, open, reference, &temp_dir)?;
+        Ok((work, written))
+    });
+    let (work, (draft, mut summary)) = match outcome {
+        Ok(outcome) => outcome,
         Err(error) => {
             transaction.abandon();
             return Err(error);
@@ -173,6 +178,7 @@ pub fn write(
         return Ok(summary);
     }
     summary.dataset_version = transaction.commit(draft)?.manifest().dataset_version;
+    work.remove();
     Ok(summary)
 }
 
@@ -181,15 +187,7 @@ struct Writer<'a> {
     transaction: &'a Transaction,
     options: &'a WriteOptions,
     progress: &'a Arc<Progress>,
-}
-
-/// What the headers of all inputs say.
-struct Prepared {
-    names: Vec<String>,
-    headers: Headers,
-    places: Vec<(u64, u64, u32)>,
-    tasks: Vec<Task>,
-    contigs: Contigs,
+    work: &'a Work,
 }
 
 impl Writer<'_> {
@@ -198,169 +196,85 @@ impl Writer<'_> {
         inputs: &[SampleInput],
         open: &Open<'_>,
         reference: Option<(String, Box<dyn Read + Send>)>,
+        temp_dir: &Path,
     ) -> Result<(Draft, Summary)> {
         let options = self.options;
         let base = self.transaction.base().filter(|_| options.add);
         let mut details = match base {
-            Some(base) => Details::read(base.manifest()).at(|| self.store.name(""))?,
+            Some(base) => Details::read(base.manifest()).map_err(|e| e.at(self.store.name("")))?,
             None => self.new_details(),
         };
-        let prepared = prepare(inputs, open, &details, base)?;
-        let contigs = &prepared.contigs;
-        details.set_dictionary(contigs);
+        let prepared = prepare(inputs, open, &details, base, options.threads)?;
+        let Prepared { inputs: prepared, headers, contigs } = prepared;
+        details.set_dictionary(&contigs);
         if base.is_none() {
-            details.parts = self.parts(contigs)?;
+            details.parts = self.parts(&contigs)?;
         }
-        let parts = details.parts.as_ref().map(|parts| regions_of(parts, contigs));
+        let parts = details.parts.as_ref().map(|parts| regions_of(parts, &contigs));
         let reference = match reference {
-            Some((name, reader)) => Some(Reference::read(&name, reader, contigs)?),
+            Some((name, reader)) => Some(Reference::read(&name, reader, &contigs, temp_dir)?),
             None => None,
         };
-        let windows = Windows {
-            region: details.region_size,
-            sub: details.sub_window,
-            coverage: details.coverage_window,
-        };
-        let grid = Grid::new(windows, contigs);
+        let windows = details.windows();
+        let grid = Grid::new(windows, &contigs)?;
         let scope = Scope {
             windows,
             exclude_flags: details.exclude_flags,
             lengths: &details.lengths,
             parts: parts.as_deref(),
         };
-        let sorter = |part: usize, threads: usize| SortOptions {
-            memory: options.memory / 16 * part,
-            temp_dir: options.temp_dir.clone(),
-            threads,
-        };
-        let spills = Spills {
-            reads: Sorter::new(sorter(9, options.threads)),
-            coverage: Sorter::new(sorter(2, options.threads)),
-            sites: Sorter::new(sorter(1, 1)),
-            seen: vec![false; contigs.len()],
-        };
+        let tasks = tasks(inputs, &prepared, &details, reference.as_ref())?;
+        let resumed = tasks.iter().filter(|task| self.work.find(&task.token).is_some()).count();
         let job = Job {
             open,
             grid: &grid,
             scope,
             reference: reference.as_ref(),
             parts: parts.as_deref(),
-            sort: SortOptions {
-                memory: options.memory / 4 / options.threads.max(1),
-                temp_dir: options.temp_dir.clone(),
-                threads: 1,
-            },
+            memory: options.memory,
+            temp_dir: options.temp_dir.clone(),
             threads: options.threads,
             progress: self.progress,
+            work: self.work,
         };
-        let (spills, outcomes) = job.run(&prepared.tasks, spills)?;
-        self.publish(inputs, prepared, outcomes, spills, &grid, reference.as_ref(), details)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "all that reading brought about")]
-    fn publish(
-        &self,
-        inputs: &[SampleInput],
-        prepared: Prepared,
-        outcomes: Vec<Outcome>,
-        spills: Spills,
-        grid: &Grid,
-        reference: Option<&Reference>,
-        mut details: Details,
-    ) -> Result<(Draft, Summary)> {
-        let contigs = &prepared.contigs;
-        let contig_names: Vec<&str> = contigs.iter().map(|contig| contig.name.as_str()).collect();
-        let seen: Vec<u32> =
-            (0..).zip(&spills.seen).filter(|(_, seen)| **seen).map(|(id, _)| id).collect();
-        let mut keys = vec![-1; contigs.len()];
-        for (key, &contig) in (0..).zip(&seen) {
-            keys[contig as usize] = key;
-        }
-        let names: Vec<&str> = seen.iter().map(|&id| contig_names[id as usize]).collect();
-        let samples: Vec<&str> = prepared.names.iter().map(String::as_str).collect();
-        let uploader =
-            Uploader::new(self.store.clone(), UPLOADS_IN_FLIGHT).count_into(self.progress.clone());
-        let put = |path: &str, bytes: Vec<u8>| match self.options.dry_run {
-            true => Ok(()),
-            false => uploader.put(path, Bytes::from(bytes)),
-        };
-        let destination = Destination {
-            transaction: self.transaction,
-            contigs,
-            folders: &folders(&contig_names, &["unplaced"]),
-            region_size: details.region_size,
-            samples: &samples,
-            keys: &keys,
-            names: &names,
-            exclude_flags: details.exclude_flags,
-            put: &put,
-        };
-        let merged = merge(spills, grid, reference, &destination, self.options.threads)?;
-        let Merged { regions, index, chunks, counts } = merged;
-        let list = Samples { samples: list(inputs, &prepared, &outcomes), contigs: seen };
-        let mut objects = Vec::new();
-        let mut total_bytes = counts.chunk_bytes;
-        for (kind, folder, stem, extension, bytes) in [
-            (manifest::SAMPLES_KIND, "", "_samples", "json.zst", list.to_bytes()?),
-            (manifest::HEADERS_KIND, "", "_headers", "zst", prepared.headers.bytes),
-            (manifest::INDEX_KIND, "_index", "regions", "idx", index),
-        ] {
-            let path = self.transaction.path(folder, stem, extension)?;
-            let (size_bytes, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
-            total_bytes += size_bytes;
-            put(&path, bytes)?;
-            objects.push(ObjectRef { kind: kind.to_owned(), path, size_bytes, checksum });
-        }
-        uploader.finish()?;
-        let reads = outcomes.iter().map(|outcome| outcome.reads).sum();
-        let [of_samples, of_headers, of_index] = [0, 1, 2].map(|at| objects[at].path.clone());
-        details.sample_count += inputs.len() as u64;
-        details.read_count += counts.reads;
-        details.chunk_bytes += counts.chunk_bytes;
-        details.layers.push(Layer {
-            samples: of_samples,
-            headers: of_headers,
-            index: of_index,
-            sample_count: inputs.len() as u64,
-            read_count: counts.reads,
-            batch_count: counts.batches,
-            has_sites: reference.is_some(),
-            regions,
+        let notes = job.run(&tasks)?;
+        let mut spills = Spills::new(&SortOptions {
+            memory: options.memory / 4 * 3,
+            temp_dir: options.temp_dir.clone(),
+            threads: options.threads,
         });
-        let summary = Summary {
-            samples: inputs.len() as u64,
-            reads,
-            rows: counts.rows,
-            regions: counts.regions,
-            sites: counts.sites,
-            batches: counts.batches,
-            chunk_bytes: counts.chunk_bytes,
-            total_bytes,
-            objects: chunks.len() as u64 + 5,
-            reordered: outcomes.iter().filter(|outcome| outcome.reordered).count() as u64,
-            dataset_version: 0,
-        };
-        let base = self.transaction.base().filter(|_| self.options.add);
-        let mut infos: Vec<InputInfo> = Vec::new();
-        if let Some(base) = base {
-            infos.extend_from_slice(&base.manifest().inputs);
-            objects.splice(0..0, base.manifest().objects.iter().cloned());
+        for ((number, task), note) in (0..).zip(&tasks).zip(&notes) {
+            spills.adopt(number, &note.files, |kind| self.work.file(&task.token, kind));
         }
-        infos.extend(inputs.iter().map(|input| input.info.clone()));
-        infos.truncate(MOST_INPUTS);
-        let draft = Draft {
-            format: manifest::FORMAT.to_owned(),
-            version: manifest::VERSION.to_owned(),
-            operation: if base.is_some() { Operation::Append } else { Operation::Create },
-            keep_chunks: base.is_some(),
-            created: self.options.created.clone(),
-            inputs: infos,
-            fields: details.to_fields()?,
-            objects,
-            chunks,
-            required_features: Vec::new(),
+        let mut seen: Vec<u32> =
+            notes.iter().flat_map(|note| note.outcome.seen.iter().copied()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        let samples = list(inputs, &prepared, &notes, reference.is_some());
+        let (operation, mut infos) = match base {
+            Some(base) => (Operation::Append, base.manifest().inputs.clone()),
+            None => (Operation::Create, Vec::new()),
         };
-        Ok((draft, summary))
+        infos.extend(inputs.iter().map(|input| input.info.clone()));
+        let publisher = Publisher {
+            store: self.store,
+            transaction: self.transaction,
+            created: &options.created,
+            threads: options.threads,
+            dry_run: options.dry_run,
+            progress: self.progress,
+        };
+        let (draft, summary) = publisher.publish(Content {
+            details,
+            contigs: &contigs,
+            grid: &grid,
+            spills,
+            list: Samples { samples, contigs: seen },
+            headers: headers.bytes,
+            operation,
+            inputs: infos,
+        })?;
+        Ok((draft, Summary { resumed: resumed as u64, ..summary }))
     }
 
     fn new_details(&self) -> Details {
@@ -411,79 +325,50 @@ fn regions_of(parts: &[(String, u64, u64)], contigs: &Contigs) -> Vec<Region> {
     regions
 }
 
-/// The entries of the list of samples.
-fn list(inputs: &[SampleInput], prepared: &Prepared, outcomes: &[Outcome]) -> Vec<Sample> {
-    (inputs.iter().zip(&prepared.names))
-        .zip(prepared.places.iter().zip(outcomes))
-        .map(|((input, name), (&header, outcome))| Sample {
-            name: name.clone(),
-            input: input.info.name.clone(),
-            reads: outcome.reads,
-            reordered: outcome.reordered,
-            header,
-            digest: outcome.digest.clone(),
-        })
-        .collect()
-}
-
-/// Opens every input for its header: whatever can be told from headers is told before any work.
-fn prepare(
+/// What is to be read, each sample with the name of all that decides what it comes to.
+fn tasks(
     inputs: &[SampleInput],
-    open: &Open<'_>,
+    prepared: &[Input],
     details: &Details,
-    base: Option<&Dataset>,
-) -> Result<Prepared> {
-    let mut dictionary = Dictionary::new(&details.dictionary()?);
-    let mut taken: HashMap<String, String> = HashMap::new();
-    if let Some(base) = base {
-        for sample in read::sample_names(base, details)? {
-            taken.insert(sample, "the dataset".to_owned());
-        }
-    }
-    let (mut names, mut headers, mut places) = (Vec::new(), Headers::default(), Vec::new());
-    let mut tasks = Vec::new();
-    for (number, input) in inputs.iter().enumerate() {
-        let file = &input.info.name;
-        let opened = open(number)?;
-        let header = opened.header();
-        let name = match &input.name {
-            Some(name) => name.clone(),
-            None => name_of(header).at(|| file)?,
+    reference: Option<&Reference>,
+) -> Result<Vec<Task>> {
+    let Windows { region, sub, coverage } = details.windows();
+    let common = (
+        env!("CARGO_PKG_VERSION"),
+        (region, sub, coverage, details.exclude_flags),
+        (&details.chromosomes, &details.lengths, &details.parts),
+        reference.map(|reference| &reference.digest),
+    );
+    let task = |(number, (given, input)): (usize, (&SampleInput, &Input))| {
+        let token = match &input.state {
+            None => format!("sample{number}"),
+            Some(state) => {
+                let all = serde_json::to_vec(&(&common, input.mapping.as_ref(), state))
+                    .map_err(|error| Error::internal("naming a sample").caused_by(error))?;
+                blake3::hash(&all).to_hex().to_string()
+            }
         };
-        if name.is_empty() || name.contains(|letter: char| letter.is_control()) {
-            return Err(Error::input("the name of a sample is empty, or has control characters")
-                .found(format!("{name:?}"))
-                .at(file));
-        }
-        if let Some(other) = taken.insert(name.clone(), file.clone()) {
-            return Err(Error::input(format!("sample {name:?} is there twice"))
-                .found(format!("{other} and {file}"))
-                .help("merge the files of a sample with `samtools merge`, or name them apart by --samples")
-                .at(file));
-        }
-        let mapping = dictionary.map(header.contigs()).at(|| file)?;
-        places.push(headers.push(&header.to_bam_bytes()?)?);
-        names.push(name);
-        tasks.push(Task { input: file.clone(), mapping });
-    }
-    Ok(Prepared { names, headers, places, tasks, contigs: dictionary.contigs()? })
+        let (input, mapping) = (given.info.name.clone(), input.mapping.clone());
+        Ok(Task { input, mapping, token, state: prepared[number].state.clone() })
+    };
+    inputs.iter().zip(prepared).enumerate().map(task).collect()
 }
 
-/// The sample that a header names.
-fn name_of(header: &Header) -> Result<String> {
-    if let Some(name) = header.sample() {
-        return Ok(name.to_owned());
-    }
-    let mut named: Vec<String> = header
-        .read_groups()
-        .iter()
-        .filter_map(|group| Some(String::from_utf8_lossy(group.sample.as_deref()?).into_owned()))
-        .collect();
-    named.sort_unstable();
-    named.dedup();
-    Err(match named.len() {
-        0 => Error::input("no @RG line of the header names a sample (SM)"),
-        _ => Error::input("the header's read groups name several samples").found(named.join(", ")),
-    }
-    .help("name the sample by --samples, or correct the header with `samtools addreplacerg`"))
+/// The entries of the list of samples.
+fn list(
+    inputs: &[SampleInput],
+    prepared: &[Input],
+    notes: &[Note],
+    has_sites: bool,
+) -> Vec<Sample> {
+    let of = |((given, input), note): ((&SampleInput, &Input), &Note)| Sample {
+        name: input.name.clone(),
+        input: given.info.name.clone(),
+        reads: note.outcome.reads,
+        reordered: note.outcome.reordered,
+        has_sites,
+        header: input.header,
+        digest: note.outcome.digest.clone(),
+    };
+    inputs.iter().zip(prepared).zip(notes).map(of).collect()
 }

@@ -24,7 +24,10 @@ use crate::{
     pipeline::Progress,
 };
 
-/// How many bytes of a remote input one request fetches.
+/// How many bytes of a remote input the first request fetches: whoever only looks at the head of a
+/// file needs no more.
+const FIRST: u64 = 256 << 10;
+/// How many bytes later requests fetch, at most: each as many as those before it together.
 const STEP: u64 = 8 << 20;
 /// How many requests run ahead of the reader.
 const AHEAD: usize = 4;
@@ -35,6 +38,8 @@ pub struct Input {
     pub name: String,
     /// Its size in bytes, where that is known.
     pub size: Option<u64>,
+    /// What changes with its content, where that is known: when it was written, or its entity tag.
+    pub version: Option<String>,
     /// Its bytes.
     pub reader: Box<dyn Read + Send>,
 }
@@ -81,7 +86,7 @@ impl Read for Counted {
 pub fn open_input(location: &str, options: &StoreOptions) -> Result<Input> {
     if location == "-" {
         let reader = Box::new(io::stdin());
-        return Ok(Input { name: "standard input".into(), size: None, reader });
+        return Ok(Input { name: "standard input".into(), size: None, version: None, reader });
     }
     let parsed = Location::parse(location)?;
     match parsed.local_path() {
@@ -102,7 +107,10 @@ fn open_file(path: &std::path::Path, name: String) -> Result<Input> {
     }
     // A pipe has no size.
     let size = meta.is_file().then_some(meta.len());
-    Ok(Input { name, size, reader: Box::new(file) })
+    let modified = meta.modified().ok().filter(|_| meta.is_file());
+    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let version = since.map(|since| format!("modified {}", since.as_nanos()));
+    Ok(Input { name, size, version, reader: Box::new(file) })
 }
 
 fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
@@ -115,7 +123,7 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
     // The first range tells the size: signed URLs allow no other request than GET.
     let opening = source.clone();
     let first = start(async move {
-        match opening.get(Some(0..STEP), None).await {
+        match opening.get(Some(0..FIRST), None).await {
             Ok(answer) => Ok(First::Ranged(Box::new(opening.read(answer).await?))),
             Err(failure) if matches!(failure.reason, Reason::Refused | Reason::OutOfRange) => {
                 let answer = opening.get(None, None).await.map_err(|f| f.error)?;
@@ -129,6 +137,7 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
         First::Ranged(part) => {
             let size = part.size;
             let next = part.bytes.len() as u64;
+            let version = part.e_tag.clone();
             let reader = RangeReader {
                 source,
                 size,
@@ -136,15 +145,16 @@ fn open_remote(location: &Location, options: &StoreOptions) -> Result<Input> {
                 next,
                 current: part.bytes,
                 ahead: VecDeque::new(),
+                flows: false,
                 failed: false,
             };
-            Input { name, size: Some(size), reader: Box::new(reader) }
+            Input { name, size: Some(size), version, reader: Box::new(reader) }
         }
         First::Whole { size, body } => {
             let next = Some(source.start_chunk(body));
             let reader =
                 StreamReader { source, size, seen: 0, current: Bytes::new(), next, failed: false };
-            Input { name, size: Some(size), reader: Box::new(reader) }
+            Input { name, size: Some(size), version: None, reader: Box::new(reader) }
         }
     })
 }
@@ -248,6 +258,8 @@ struct RangeReader {
     next: u64,
     current: Bytes,
     ahead: VecDeque<Pending<Part>>,
+    /// Whether more was needed than came first.
+    flows: bool,
     /// Set by an error, after which the position is lost.
     failed: bool,
 }
@@ -257,8 +269,10 @@ impl Read for RangeReader {
         if self.failed {
             return Err(io::Error::other("an earlier read failed"));
         }
-        while self.ahead.len() < AHEAD && self.next < self.size {
-            let range = self.next..self.size.min(self.next.saturating_add(STEP));
+        self.flows |= self.current.is_empty();
+        while self.flows && self.ahead.len() < AHEAD && self.next < self.size {
+            let step = self.next.clamp(FIRST, STEP);
+            let range = self.next..self.size.min(self.next.saturating_add(step));
             self.next = range.end;
             self.ahead.push_back(self.source.start_part(range, self.e_tag.clone()));
         }

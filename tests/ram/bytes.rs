@@ -2,28 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use genomic_objects::store::{Credentials, StoreOptions};
-
 use super::*;
-
-fn s3_options(server: &testkit::s3::Server) -> StoreOptions {
-    StoreOptions {
-        endpoint_url: Some(server.endpoint()),
-        region: Some("us-east-1".into()),
-        credentials: Some(Credentials {
-            access_key_id: testkit::s3::ACCESS_KEY.into(),
-            secret_access_key: testkit::s3::SECRET_KEY.into(),
-            session_token: None,
-        }),
-        ..StoreOptions::default()
-    }
-}
 
 #[test]
 fn test_cold_queries_take_three_trips_and_little_beyond_their_batches() {
     let server = testkit::s3::Server::start().unwrap();
     let url = format!("s3://{}/cohort.ram", testkit::s3::BUCKET);
-    let open = || Store::open(&url, &s3_options(&server)).unwrap();
+    let open = || Store::open(&url, &support::s3_options(&server)).unwrap();
     let cohort = cohort(20, 2_000);
     let sized = WriteOptions { region_size: 20_000, sub_window: 5_000, ..options() };
     convert(&files(&cohort), &open(), &sized).unwrap();

@@ -6,7 +6,7 @@ use testkit::{corpus, oracle};
 use super::*;
 
 /// Depths above 0 as `samtools depth` prints them.
-fn depths(store: &Store, sample: &str) -> String {
+pub(super) fn depths(store: &Store, sample: &str) -> String {
     let reader = Reader::open(store, At::Newest, Content::Coverage, &request(&[], &[sample]));
     let options = Options { format: DepthFormat::Bed, window: None, summed: false };
     let mut text = String::new();
@@ -64,7 +64,7 @@ fn test_depth_of_real_files_is_that_of_samtools() {
         let store = Store::in_memory();
         let opener = |_: usize| {
             let reader = Box::new(Cursor::new(bytes.clone()));
-            Ok(Opened::File(open(name, reader, &SourceOptions::default())?))
+            Ok(Opened::File(open(name, reader, &SourceOptions::default())?, None))
         };
         let options = WriteOptions { region_size: 20_000, ..options() };
         let inputs = [input(Some("it"), name)];

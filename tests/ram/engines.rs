@@ -1,7 +1,9 @@
 //! pyarrow and Polars open the files without help.
 
+use std::path::{Path, PathBuf};
+
 use genomic_objects::store::StoreOptions;
-use testkit::python;
+use testkit::{corpus, python};
 
 use super::*;
 
@@ -42,4 +44,63 @@ fn test_arrow_files_open_in_pyarrow_and_polars() {
     let options = WriteOptions { region_size: 20_000, ..options() };
     convert_with(&files(&cohort), Some(&fasta()), &store, &options).unwrap();
     python::run(["-c", SCRIPT, path.to_str().unwrap()]).unwrap();
+}
+
+/// All files of a name below a folder.
+fn files_below(folder: &Path, is_one: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, is_one));
+        } else if is_one(path.file_name().unwrap().to_str().unwrap()) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn test_manifests_and_regions_are_as_their_schemas_say() {
+    if !python::require(&["jsonschema"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open_store = |name: &str| {
+        let path = folder.path().join(name);
+        Store::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap()
+    };
+    // Regions of one contig and shared ones, several versions, parts of the genome.
+    let cohort = cohort(3, 200);
+    for (name, options) in [("small.ram", small()), ("large.ram", options())] {
+        let store = open_store(name);
+        convert_with(&files(&cohort[..2]), Some(&fasta()), &store, &options).unwrap();
+        let transaction = TransactionId::from_bytes([9; 16]);
+        let adding = WriteOptions { add: true, transaction, ..options };
+        convert(&files(&cohort[2..]), &store, &adding).unwrap();
+    }
+    let bed = "chr1\t6900\t7200\n".to_owned();
+    let parts = WriteOptions { parts: Some(("x.bed".into(), bed)), ..small() };
+    convert(&files(&cohort), &open_store("parts.ram"), &parts).unwrap();
+    if let Some(data) = corpus::require() {
+        for name in ["HG001.grch38_3366contigs.unsorted.bam", "ebola_G5012.3.unaligned.bam"] {
+            let bytes = std::fs::read(data.join("alignments").join(name)).unwrap();
+            let opener = |_: usize| {
+                let reader = Box::new(Cursor::new(bytes.clone()));
+                Ok(Opened::File(open(name, reader, &SourceOptions::default())?, None))
+            };
+            let (inputs, store) = ([input(Some("it"), name)], open_store(name));
+            write(&inputs, &opener, None, &store, &options(), &Arc::default()).unwrap();
+        }
+    }
+    let schemas = ["manifest.schema.json", "ram.manifest.schema.json"];
+    let manifests =
+        files_below(folder.path(), &|name| name == "_metadata.json" || name.starts_with("v0"));
+    let regions = files_below(folder.path(), &|name| name.starts_with("_region_metadata"));
+    assert!(manifests.len() >= 8 && regions.len() > 20);
+    assert!(python::conform(&schemas, &manifests).unwrap().into_iter().all(|valid| valid));
+    let valid = python::conform(&["ram.region.schema.json"], &regions).unwrap();
+    assert!(valid.into_iter().all(|valid| valid));
+    // What is no region's description does not conform.
+    assert_eq!(python::conform(&["ram.region.schema.json"], &manifests[..1]).unwrap(), [false]);
 }

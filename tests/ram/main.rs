@@ -6,10 +6,17 @@
 
 mod bad_input;
 mod bytes;
+mod compact;
 mod corruption;
 mod coverage;
 mod engines;
+mod inputs;
+mod mosdepth;
+mod resume;
 mod roundtrip;
+mod shared;
+#[path = "../support/mod.rs"]
+mod support;
 mod variants;
 
 use std::io::Cursor;
@@ -25,6 +32,7 @@ use genomic_objects::ram::read::{Content, QueryStats, Reader, Request};
 use genomic_objects::ram::write::{SampleInput, Summary, WriteOptions, write};
 use genomic_objects::records::alignments::{SourceOptions, open, sink};
 use genomic_objects::store::Store;
+use testkit::Choices;
 
 fn options() -> WriteOptions {
     let transaction = TransactionId::from_bytes([7; 16]);
@@ -53,7 +61,7 @@ fn convert_with(
     let opener = |number: usize| {
         let (file, bytes) = files[number];
         let reader = Box::new(Cursor::new(bytes.to_vec()));
-        Ok(Opened::File(open(file, reader, &SourceOptions::default())?))
+        Ok(Opened::File(open(file, reader, &SourceOptions::default())?, None))
     };
     let reference = reference.map(|text| {
         let reader: Box<dyn std::io::Read + Send> = Box::new(Cursor::new(text.as_bytes().to_vec()));
@@ -108,17 +116,6 @@ impl std::io::Write for Shared {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-/// A generator of numbers for choices that are the same in every run.
-struct Choices(u64);
-
-impl Choices {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound.max(1)
     }
 }
 

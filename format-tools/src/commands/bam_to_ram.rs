@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
-use genomic_objects::dataset::At;
-use genomic_objects::error::{Error, Result};
+use genomic_objects::dataset::{At, Checksum};
+use genomic_objects::error::{Error, ErrorKind, Result};
 use genomic_objects::paf::read::{Places, Reader};
 use genomic_objects::pipeline::Progress;
 use genomic_objects::ram::ingest::Opened;
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::conversion::input_info;
 use crate::environment;
-use crate::options::{Messages, Stores, Threads};
+use crate::options::{Messages, Threads, WritableStores};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
@@ -28,14 +28,16 @@ use crate::units::{self, parse_size};
 #[command(after_help = "\
 Each input is one sample, named by SM of its read groups or by --samples. Files sorted by coordinate
 are read straight through; others are sorted first, and ram-to-bam restores their order. Contigs are
-matched by name; those of another length or MD5 are refused. The dataset becomes visible when it is
-complete.
+matched by name; those of another length or MD5 are refused. Every input is opened before any is
+read. The dataset becomes visible when it is complete; if something fails before, the same command
+with --resume goes on with the samples that are left.
 
 Examples:
   bam-to-ram --input 'sample_*.bam' --output cohort.ram --region-size 1000000 --parallel 32
   bam-to-ram a.bam b.cram c.paf s3://bucket/cohort.ram
   bam-to-ram --reference ref.fa --samples names.tsv *.bam cohort.ram
-  bam-to-ram --add new.bam cohort.ram")]
+  bam-to-ram --add new.bam cohort.ram
+  bam-to-ram --resume --input 'sample_*.bam' --output cohort.ram")]
 pub(crate) struct BamToRam {
     /// Inputs, then the dataset to make; a file name in an input may have * and ?
     #[arg(value_name = "PATH")]
@@ -82,6 +84,11 @@ pub(crate) struct BamToRam {
     #[arg(long)]
     overwrite: bool,
 
+    /// Go on with an interrupted conversion to this output: samples that were read to their end are
+    /// not read again, unless their files have changed
+    #[arg(long, conflicts_with = "dry_run")]
+    resume: bool,
+
     /// Write nothing, and tell how many objects, bytes and requests it would be
     #[arg(long)]
     dry_run: bool,
@@ -91,14 +98,14 @@ pub(crate) struct BamToRam {
     #[arg(help_heading = "Resources")]
     memory: u64,
 
-    /// Folder for what does not fit in memory [default: the system's]
+    /// Folder for what samples came to until the dataset is complete [default: the system's]
     #[arg(long, value_name = "DIR", help_heading = "Resources")]
     temp_dir: Option<PathBuf>,
 
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    stores: Stores,
+    stores: WritableStores,
     #[command(flatten)]
     pub(crate) messages: Messages,
 }
@@ -122,6 +129,8 @@ impl BamToRam {
             threads: self.threads.count().get(),
             memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
             temp_dir: self.temp_dir.clone(),
+            work: if self.dry_run { None } else { Some(self.work(&output)?) },
+            resume: self.resume,
             parts: match &self.regions {
                 Some(path) => Some((path.clone(), self.stores.read_text(path)?)),
                 None => None,
@@ -146,7 +155,9 @@ impl BamToRam {
                 return Ok(Opened::Dataset(Box::new(reader)));
             }
             let input = open_input(location, &options)?;
-            Ok(Opened::File(records::open(&input.name, input.reader, &source_options)?))
+            let state =
+                input.version.map(|version| format!("{location} {:?} {version}", input.size));
+            Ok(Opened::File(records::open(&input.name, input.reader, &source_options)?, state))
         };
         let reference = match &self.reference {
             Some(path) => {
@@ -159,7 +170,31 @@ impl BamToRam {
         let display = self.messages.start_progress(&progress, "converted");
         let written = write(&samples, &open, reference, &store, &write_options, &progress);
         drop(display);
+        let is_resumable = |error: &Error| {
+            !matches!(error.kind(), ErrorKind::Usage | ErrorKind::Exists | ErrorKind::NotFound)
+        };
+        if !self.dry_run && written.as_ref().is_err_and(is_resumable) && !self.messages.json {
+            self.messages.say(
+                "samples that were read to their end are kept: the same command with --resume goes on",
+            );
+        }
         self.messages.summarise(self.summary(&written?, &store.name(""), started))
+    }
+
+    /// The folder of what samples came to, which is the same whenever the output is.
+    fn work(&self, output: &str) -> Result<PathBuf> {
+        let place = match output.contains("://") {
+            true => output.to_owned(),
+            false => {
+                let absolute = std::path::absolute(output)
+                    .map_err(|error| Error::usage("this is no path").caused_by(error).at(output))?;
+                absolute.display().to_string()
+            }
+        };
+        let digest = Checksum::of(place.trim_end_matches('/').as_bytes()).to_string();
+        let token: String = digest.chars().rev().take(16).collect();
+        let folder = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        Ok(folder.join(format!("bam-to-ram-{token}")))
     }
 
     fn summary(&self, written: &Written, output: &str, started: Instant) -> Summary {
@@ -187,8 +222,14 @@ impl BamToRam {
         }
         if written.reordered > 0 {
             text += &format!(
-                "\nthe reads of {} samples were sorted; ram-to-bam restores their order",
+                "\n{} samples had their reads in another order; ram-to-bam restores it",
                 units::count(written.reordered)
+            );
+        }
+        if written.resumed > 0 {
+            text += &format!(
+                "\n{} samples had been read before, and were not read again",
+                units::count(written.resumed)
             );
         }
         let mut json = json!(written);

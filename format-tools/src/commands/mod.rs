@@ -2,6 +2,7 @@
 
 mod bam_to_paf;
 mod bam_to_ram;
+mod compact;
 mod cors;
 mod demo;
 mod doctor;
@@ -30,6 +31,7 @@ mod vcs_to_vcf;
 
 pub(crate) use bam_to_paf::BamToPaf;
 pub(crate) use bam_to_ram::BamToRam;
+pub(crate) use compact::Compact;
 pub(crate) use cors::Cors;
 pub(crate) use demo::Demo;
 pub(crate) use doctor::Doctor;

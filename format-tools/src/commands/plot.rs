@@ -16,7 +16,8 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   format-tools plot cohort.ram chr1:1M-2M
-  format-tools plot -o region.svg cohort.ram chr1:1M-2M")]
+  format-tools plot -o region.svg cohort.ram chr1:1M-2M
+  format-tools plot -o region.png cohort.ram chr1:1M-2M")]
 pub(crate) struct Plot {
     #[command(flatten)]
     dataset: DatasetAt,
@@ -29,7 +30,7 @@ pub(crate) struct Plot {
     #[arg(short = 's', long = "sample", value_name = "NAME", value_delimiter = ',')]
     samples: Vec<String>,
 
-    /// Write an SVG file instead of text
+    /// Write a picture, x.svg or x.png, instead of text
     #[arg(short = 'o', long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -48,10 +49,15 @@ pub(crate) struct Plot {
 
 impl Plot {
     pub(crate) fn run(self) -> Result<()> {
-        let extension = self.output.as_ref().map(|path| path.extension().unwrap_or_default());
-        if extension.is_some_and(|extension| extension != "svg") {
-            return Err(Error::usage("plots are written as SVG").help("name a file x.svg"));
-        }
+        let drawing = match self.output.as_ref().map(|path| path.extension()) {
+            None => None,
+            Some(Some(extension)) if extension == "svg" => Some(Drawing::Svg),
+            Some(Some(extension)) if extension == "png" => Some(Drawing::Png),
+            Some(_) => {
+                return Err(Error::usage("plots are written as SVG or PNG")
+                    .help("name a file x.svg or x.png"));
+            }
+        };
         let store = Store::open(&self.dataset.dataset, &self.stores.options())?;
         let request = Request {
             regions: vec![self.region.clone()],
@@ -59,13 +65,20 @@ impl Plot {
             ..Request::default()
         };
         let reader = Reader::open(&store, self.dataset.version(), Content::Coverage, &request)?;
-        let bars = if self.output.is_some() { Picture::svg_bars() } else { self.width };
+        let bars = if drawing.is_some() { Picture::drawn_bars() } else { self.width };
         let (picture, _) = Picture::read(&reader, bars, self.threads.count().get())?;
         let output = Output::open(self.output.as_deref())?;
-        match self.output {
-            Some(_) => output.write_text(&picture.to_svg())?,
-            None => output.write_text(&picture.to_text())?,
-        }
+        let bytes = match drawing {
+            Some(Drawing::Svg) => picture.to_svg().into_bytes(),
+            Some(Drawing::Png) => picture.to_png()?,
+            None => picture.to_text().into_bytes(),
+        };
+        output.write_bytes(&bytes)?;
         output.finish()
     }
+}
+
+enum Drawing {
+    Svg,
+    Png,
 }

@@ -9,7 +9,10 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use super::folder;
 use super::merge::Merge;
@@ -19,15 +22,46 @@ use crate::pipeline::ordered;
 const FRAME_HEADER: usize = 12;
 const RECORD_HEADER: usize = 12;
 
-/// A run in an unnamed file.
+/// A run in a file.
 #[derive(Debug)]
 pub(super) struct Run {
-    file: File,
-    bytes: u64,
+    storage: Storage,
+    shape: Kept,
+    last_key: u64,
+    /// What is added to the keys in the file.
+    add: u64,
+}
+
+/// What tells a run in a file that was kept from any other bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Bytes of the file.
+    pub bytes: u64,
     frames: u64,
     /// Lengths of the largest frame, compressed and raw: no length read back may pass them.
     largest: (u32, u32),
-    last_key: u64,
+}
+
+/// The file of a run.
+#[derive(Debug)]
+enum Storage {
+    /// Gone with the process, however that ends.
+    Unnamed(File),
+    /// Removed unless it is kept.
+    Named(NamedTempFile),
+    /// Opened when it is read.
+    Kept(PathBuf, Option<File>),
+}
+
+impl Storage {
+    fn file(&mut self) -> io::Result<&mut File> {
+        match self {
+            Self::Unnamed(file) => Ok(file),
+            Self::Named(file) => Ok(file.as_file_mut()),
+            Self::Kept(_, Some(file)) => Ok(file),
+            Self::Kept(path, file) => Ok(file.insert(File::open(path)?)),
+        }
+    }
 }
 
 /// A frame ready to be written.
@@ -38,10 +72,30 @@ struct Frame {
 }
 
 impl Run {
-    /// An empty run, whose file is in `temp_dir`.
-    pub(super) fn new(temp_dir: &Path) -> Result<Self> {
-        let file = tempfile::tempfile_in(temp_dir).map_err(|error| write_error(error, temp_dir))?;
-        Ok(Self { file, bytes: 0, frames: 0, largest: (0, 0), last_key: 0 })
+    /// An empty run, whose file is in `temp_dir`; one that is to be kept has a name.
+    pub(super) fn new(temp_dir: &Path, to_keep: bool) -> Result<Self> {
+        let storage = match to_keep {
+            true => NamedTempFile::new_in(temp_dir).map(Storage::Named),
+            false => tempfile::tempfile_in(temp_dir).map(Storage::Unnamed),
+        };
+        let storage = storage.map_err(|error| write_error(error, temp_dir))?;
+        Ok(Self { storage, shape: Kept::default(), last_key: 0, add: 0 })
+    }
+
+    /// A run that was kept at `path`, to whose keys `add` is added.
+    pub(super) fn kept(path: PathBuf, shape: Kept, add: u64) -> Self {
+        Self { storage: Storage::Kept(path, None), shape, last_key: u64::MAX, add }
+    }
+
+    /// Gives the file its name, under which it stays.
+    pub(super) fn keep(self, path: &Path) -> Result<Kept> {
+        let Storage::Named(file) = self.storage else {
+            return Err(Error::internal("a run without a name cannot be kept"));
+        };
+        file.persist(path).map_err(|error| {
+            write_error(error.error, path.parent().unwrap_or_else(|| Path::new(".")))
+        })?;
+        Ok(self.shape)
     }
 
     /// Adds all records of `merge`, whose keys are not below those already there.
@@ -53,8 +107,8 @@ impl Run {
         threads: usize,
     ) -> Result<()> {
         let failed = |error| write_error(error, temp_dir);
-        let Self { file, bytes, frames, largest, last_key } = self;
-        let mut file = BufWriter::new(file);
+        let Self { storage, shape, last_key, .. } = self;
+        let mut file = BufWriter::new(storage.file().map_err(failed)?);
         // A record that did not fit the frame before.
         let mut held = Vec::new();
         ordered(
@@ -80,9 +134,10 @@ impl Run {
             |frame| {
                 file.write_all(&frame.header).map_err(failed)?;
                 file.write_all(&frame.compressed).map_err(failed)?;
-                *bytes += (FRAME_HEADER + frame.compressed.len()) as u64;
-                *frames += 1;
-                *largest = (largest.0.max(frame.lengths.0), largest.1.max(frame.lengths.1));
+                shape.bytes += (FRAME_HEADER + frame.compressed.len()) as u64;
+                shape.frames += 1;
+                let (compressed, raw) = shape.largest;
+                shape.largest = (compressed.max(frame.lengths.0), raw.max(frame.lengths.1));
                 Ok(())
             },
         )?;
@@ -91,7 +146,7 @@ impl Run {
 
     /// Its size in the file.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        self.shape.bytes
     }
 
     /// The key of its last record.
@@ -150,7 +205,8 @@ impl RunReader {
         }
         let header = self.raw.get(self.end..).and_then(|rest| rest.first_chunk::<RECORD_HEADER>());
         let &[k0, k1, k2, k3, k4, k5, k6, k7, l0, l1, l2, l3] = header.ok_or_else(damaged)?;
-        self.key = u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]);
+        let key = u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]);
+        self.key = key.checked_add(self.run.add).ok_or_else(damaged)?;
         self.start = self.end + RECORD_HEADER;
         self.end = self.start.saturating_add(u32::from_le_bytes([l0, l1, l2, l3]) as usize);
         if self.end > self.raw.len() {
@@ -164,23 +220,24 @@ impl RunReader {
     }
 
     fn read_frame(&mut self) -> Result<bool> {
-        let run = &mut self.run;
-        if self.frames_read == run.frames {
+        let shape = self.run.shape;
+        if self.frames_read == shape.frames {
             return Ok(false);
         }
+        let file = self.run.storage.file().map_err(read_error)?;
         if self.frames_read == 0 {
-            run.file.seek(SeekFrom::Start(0)).map_err(read_error)?;
+            file.seek(SeekFrom::Start(0)).map_err(read_error)?;
         }
         let mut header = [0; FRAME_HEADER];
-        run.file.read_exact(&mut header).map_err(read_error)?;
+        file.read_exact(&mut header).map_err(read_error)?;
         let [c0, c1, c2, c3, r0, r1, r2, r3, s0, s1, s2, s3] = header;
         let compressed_len = u32::from_le_bytes([c0, c1, c2, c3]);
         let raw_len = u32::from_le_bytes([r0, r1, r2, r3]);
-        if compressed_len > run.largest.0 || raw_len > run.largest.1 {
+        if compressed_len > shape.largest.0 || raw_len > shape.largest.1 {
             return Err(damaged());
         }
         self.compressed.resize(compressed_len as usize, 0);
-        run.file.read_exact(&mut self.compressed).map_err(read_error)?;
+        file.read_exact(&mut self.compressed).map_err(read_error)?;
         if crc32c::crc32c(&self.compressed) != u32::from_le_bytes([s0, s1, s2, s3]) {
             return Err(damaged());
         }
@@ -230,10 +287,11 @@ impl Run {
     /// Overwrites one byte, to see that it is noticed.
     pub(super) fn flip_byte(&mut self, at: u64) {
         let mut byte = [0];
-        self.file.seek(SeekFrom::Start(at)).unwrap();
-        self.file.read_exact(&mut byte).unwrap();
-        self.file.seek(SeekFrom::Start(at)).unwrap();
-        self.file.write_all(&[byte[0] ^ 0x10]).unwrap();
+        let file = self.storage.file().unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.read_exact(&mut byte).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(&[byte[0] ^ 0x10]).unwrap();
     }
 }
 
