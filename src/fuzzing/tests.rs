@@ -27,7 +27,12 @@ pub(crate) const FASTQ: &str = "@r:1:10 1:N:0:ACGT\nACGTN\n+\nII#5I\n@r:1:11 1:N
     @r:1:20 1:N:0:ACGT\nACGTACGT\n+r:1:20 1:N:0:ACGT\nIIIIIIII\n";
 
 pub(crate) fn input(bytes: &[u8]) -> Input {
-    Input { name: "x".into(), size: None, reader: Box::new(Cursor::new(bytes.to_vec())) }
+    Input {
+        name: "x".into(),
+        size: None,
+        version: None,
+        reader: Box::new(Cursor::new(bytes.to_vec())),
+    }
 }
 
 pub(crate) fn source(bytes: &[u8]) -> Box<dyn Source> {
@@ -67,7 +72,7 @@ fn datasets() -> [Store; 4] {
     vcs::write::write(&mut lines, &stores[2], &options, &progress).unwrap();
     let options = ram::write::WriteOptions::new(created(), transaction);
     let inputs = [ram::write::SampleInput { name: Some("s".into()), info: info() }];
-    let files = |_| Ok(ram::ingest::Opened::File(source(SAM.as_bytes())));
+    let files = |_| Ok(ram::ingest::Opened::File(source(SAM.as_bytes()), None));
     ram::write::write(&inputs, &files, None, &stores[3], &options, &progress).unwrap();
     stores
 }

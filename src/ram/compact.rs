@@ -147,7 +147,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn open(&self, content: Kind) -> Result<Reader> {
-        Reader::open(self.store, self.at, content, &Request::default())
+        Reader::open(self.store, self.at.clone(), content, &Request::default())
     }
 
     /// The samples of all layers, with their headers in one object.

@@ -46,7 +46,12 @@ static EXAMPLE: LazyLock<Example> = LazyLock::new(|| {
 });
 
 fn input(data: &[u8]) -> Input {
-    Input { name: "x".into(), size: None, reader: Box::new(Cursor::new(data.to_vec())) }
+    Input {
+        name: "x".into(),
+        size: None,
+        version: None,
+        reader: Box::new(Cursor::new(data.to_vec())),
+    }
 }
 
 /// Reads a VCF or BCF, and makes a row group of its lines, which checks that they come back.

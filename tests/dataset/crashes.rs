@@ -158,7 +158,7 @@ fn convert(store: &Store) -> Result<()> {
         sample: None,
         threads: 1,
         ordering: paf::order::Ordering { sort: false, options: SortOptions::default() },
-        overwrite: false,
+        change: dataset::Change::Create,
         verify: false,
         dry_run: false,
         created: NOW.into(),

@@ -267,7 +267,7 @@ fn test_concurrent_appends_conflict_and_none_is_lost() {
     });
     let text = std::io::Cursor::new(lanes[1].clone());
     let reader = Box::new(Meanwhile { text, other: Some(other) });
-    let input = Input { name: "b".into(), size: None, reader };
+    let input = Input { name: "b".into(), size: None, version: None, reader };
     let open = || {
         let (name, text) = reads::open(input, 1)?;
         Ok(vec![Framer::new(text, &name)?])

@@ -45,6 +45,7 @@ fn convert(files: &[(&str, &[u8])], store: &Store, options: &WriteOptions) -> Re
                 let input = Input {
                     name: (*name).to_owned(),
                     size: Some(bytes.len() as u64),
+                    version: None,
                     reader: Box::new(std::io::Cursor::new(bytes.to_vec())),
                 };
                 let (name, text) = reads::open(input, 2)?;

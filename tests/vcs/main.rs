@@ -45,6 +45,7 @@ fn input_of(name: &str, bytes: Vec<u8>) -> Input {
     Input {
         name: name.to_owned(),
         size: Some(bytes.len() as u64),
+        version: None,
         reader: Box::new(std::io::Cursor::new(bytes)),
     }
 }
