@@ -19,6 +19,7 @@ mod cache;
 pub mod doctor;
 mod failure;
 mod input;
+mod links;
 mod location;
 mod meter;
 mod options;
