@@ -39,6 +39,7 @@ pub mod fuzzing;
 pub mod genome;
 pub mod hail;
 pub mod hive;
+mod json;
 pub mod paf;
 pub mod pipeline;
 mod posix;

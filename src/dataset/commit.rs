@@ -18,8 +18,8 @@ use super::{
     gc::{CONDEMNED_KIND, condemned},
     invariants::{self, Conflict, conflict},
     manifest::{
-        ChunkEntry, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, VersionRef,
-        segment_bytes,
+        ChunkEntry, InputInfo, MAX_MANIFEST, Manifest, ObjectRef, Operation, SegmentRef,
+        VersionRef, segment_bytes,
     },
     open::{Dataset, climb, find_version},
     paths::{METADATA, SEGMENTS, manifest_path, token_path},
@@ -369,7 +369,7 @@ impl Transaction {
                 Err(error) if doubt.is_none() => return Err(error),
                 Err(error) => doubt = Some(error),
             }
-            match self.store.start_lookup(&key).wait() {
+            match self.store.start_lookup(&key, MAX_MANIFEST).wait() {
                 Ok(Lookup::Found(found)) => {
                     let winner = match Manifest::parse(&found) {
                         Ok(winner) => winner,
@@ -451,7 +451,7 @@ fn exists(store: &Store) -> Error {
 /// Copies a new manifest to where readers begin, unless a newer one is there. A failure costs
 /// readers a few requests, so it is only reported in the log.
 pub(super) fn refresh_metadata(store: &Store, version: u64, bytes: Bytes) {
-    let current = match store.start_lookup(METADATA).wait() {
+    let current = match store.start_lookup(METADATA, MAX_MANIFEST).wait() {
         Ok(Lookup::Found(bytes)) => Manifest::parse(&bytes).ok(),
         _ => None,
     };

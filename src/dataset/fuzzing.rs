@@ -15,9 +15,8 @@ pub(crate) fn manifest(data: &[u8]) {
         let _ = ram::manifest::Details::read(&manifest);
         let mut again = manifest.clone();
         let bytes = again.seal().map_err(|error| error.to_string());
-        let read = bytes.and_then(|bytes| {
-            Manifest::parse(&bytes).map_err(|error| error.to_string())
-        });
+        let read =
+            bytes.and_then(|bytes| Manifest::parse(&bytes).map_err(|error| error.to_string()));
         assert_eq!(read.as_ref(), Ok(&again));
     }
     let segment = SegmentRef {
