@@ -47,7 +47,9 @@ pub(crate) fn batch(data: &[u8]) {
     let mut choices = Choices(data);
     let (kind, head) = (choices.byte(), choices.number() as u32);
     let schema = if kind & 1 == 0 { &*ROWS } else { &*COVERAGE };
-    let Ok(columns) = file::decode(schema, &Bytes::copy_from_slice(choices.0), head) else { return };
+    let Ok(columns) = file::decode(schema, &Bytes::copy_from_slice(choices.0), head) else {
+        return;
+    };
     let Ok(rows) = Rows::new(columns) else { return };
     let names = Names { contigs: &CONTIGS, keys: &[2, 0, 9] };
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
@@ -68,10 +70,15 @@ pub(crate) mod seeds {
 
     pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         let mut all = Vec::new();
-        let batch = BatchRef { file: 1, size: 9, end: 7, counts: vec![3, 4], ..BatchRef::default() };
+        let batch =
+            BatchRef { file: 1, size: 9, end: 7, counts: vec![3, 4], ..BatchRef::default() };
         let table = Table { files: vec!["a/b".into(), "c".into()], batches: vec![batch] };
         all.push(("ram_index", [&[0][..], &table.to_bytes()].concat()));
-        let pages = [Page { offset: 0, size: 5, crc: 6 }, Page { offset: 5, size: 0, crc: 0 }, Page { offset: 5, size: 1, crc: 2 }];
+        let pages = [
+            Page { offset: 0, size: 5, crc: 6 },
+            Page { offset: 5, size: 0, crc: 0 },
+            Page { offset: 5, size: 1, crc: 2 },
+        ];
         let regions = Regions(vec![RegionRef { contig: 1, ordinal: 2, pages }]);
         all.push(("ram_index", [&[1][..], &regions.to_bytes()].concat()));
         let mut file = source(SAM.as_bytes());

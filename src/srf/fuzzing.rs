@@ -58,7 +58,8 @@ impl<'a> Given<'a> {
         };
         let styles = vec![style; if kind & 16 != 0 { 2 } else { 1 }];
         let has_numbers = kind & 32 != 0;
-        let fixed = if kind & 64 != 0 { [choices.byte().into(), choices.byte().into()] } else { [0; 2] };
+        let fixed =
+            if kind & 64 != 0 { [choices.byte().into(), choices.byte().into()] } else { [0; 2] };
         let mut rows = choices.number();
         if kind & 128 != 0 {
             rows = u32::MAX as usize - rows;
@@ -106,7 +107,9 @@ pub(crate) fn plain(data: &[u8]) {
 /// A batch of the compact layout: what is decoded is encoded and decoded again.
 pub(crate) fn compact(data: &[u8]) {
     let given = Given::of(data, true);
-    let Ok(batch) = compact_layout::batch(&given.buffers, given.shape(), given.rows) else { return };
+    let Ok(batch) = compact_layout::batch(&given.buffers, given.shape(), given.rows) else {
+        return;
+    };
     look(&batch);
     if is_chosen(data) {
         let again = compact_layout::message(batch.clone(), Effort::Fast).and_then(|message| {
@@ -152,7 +155,8 @@ pub(crate) mod seeds {
             all.push(("srf_compact", pack(0, &[], rows, &buffers, 3)));
         }
         let mut page = Vec::new();
-        let batch = BatchRef { offset: 8, size: 90, head: 40, rows: 5, crc: 7, digests: vec![[1; 8]] };
+        let batch =
+            BatchRef { offset: 8, size: 90, head: 40, rows: 5, crc: 7, digests: vec![[1; 8]] };
         let chunk = ChunkRef { path: "a/b".into(), fixed: [0, 9], batches: vec![batch] };
         chunk.push(&mut page);
         all.push(("srf_index", [&[0, 0][..], &page].concat()));

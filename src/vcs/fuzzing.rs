@@ -165,7 +165,8 @@ pub(crate) fn parquet(data: &[u8]) {
     let roots: Vec<usize> = (0..8).collect();
     for group in 0..2 {
         let parts = footer.ranges(group, &roots).into_iter().filter_map(|(_, range)| {
-            let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+            let (start, end) =
+                (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
             (start <= end && end <= bytes.len()).then(|| (range, bytes.slice(start..end)))
         });
         let _ = footer.read(group, &roots, parts.collect());
