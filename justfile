@@ -32,6 +32,12 @@ doc:
 demo:
     .ci/run demo
 
+# Fuzz all targets, or those named; see fuzz/README.md
+fuzz *ARGS:
+    GENOMIC_OBJECTS_FUZZ_CORPUS=$PWD/fuzz/corpus cargo test -p genomic-objects --lib fuzzing
+    cargo +nightly fuzz build -s none -O
+    python3 fuzz/run.py {{ARGS}}
+
 # The table of benches/RESULTS.md, measured anew
 bench *ARGS:
     cargo build --release --workspace

@@ -23,7 +23,7 @@ TIMEOUT = 10
 MOST_BYTES = {
     **dict.fromkeys(["region"], 48),
     **dict.fromkeys(["bed", "filter_expression", "vcf_expression", "hail_types"], 160),
-    **dict.fromkeys(["codec", "codec_round_trip", "sam", "bam_record", "fastq"], 400),
+    **dict.fromkeys(["codec", "codec_names", "codec_models", "codec_round_trip", "sam", "bam_record", "fastq"], 400),
     **dict.fromkeys(["srf_index", "ram_index", "hail_part", "paf_index"], 400),
     **dict.fromkeys(["vcs_parquet", "alignment_file", "ram_batch"], 4096),
 }
@@ -63,13 +63,14 @@ def main():
     kept = FUZZ / "artifacts" / "executions.json"
     kept.parent.mkdir(exist_ok=True)
     counts = json.loads(kept.read_text()) if kept.exists() else {}
-    found = set()
+    found, turns = set(), []
     while arguments.until is None or time.strftime("%H:%M") < arguments.until:
-        left = [t for t in arguments.targets or every if t not in found]
-        left = [t for t in left if counts.get(t, 0) < arguments.executions]
-        if not left:
+        if not turns:
+            turns = [t for t in arguments.targets or every if t not in found]
+            turns = [t for t in turns if counts.get(t, 0) < arguments.executions]
+        if not turns:
             break
-        target = min(left, key=lambda target: counts.get(target, 0))
+        target = turns.pop(0)
         rest = arguments.executions - counts.get(target, 0)
         count, is_clean = run(target, binaries / target, rest, arguments.slice)
         counts[target] = counts.get(target, 0) + count

@@ -23,6 +23,8 @@ pub const TARGETS: &[Target] = &[
     ("region", genome::region),
     ("bed", genome::bed),
     ("codec", crate::codec::fuzzing::codec),
+    ("codec_names", crate::codec::fuzzing::names),
+    ("codec_models", crate::codec::fuzzing::models),
     ("codec_round_trip", crate::codec::fuzzing::round_trip),
     ("filter_expression", records::filter_expression),
     ("sam", records::sam),

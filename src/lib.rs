@@ -40,6 +40,7 @@ pub mod fuzzing;
 pub mod genome;
 pub mod hail;
 pub mod hive;
+mod json;
 pub mod paf;
 pub mod pipeline;
 mod posix;

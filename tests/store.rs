@@ -48,8 +48,8 @@ fn test_store_reads_back_what_it_wrote() {
         assert_eq!(store.get("a/b.bin").unwrap(), bytes(2000));
         assert_eq!(store.get("a/empty").unwrap(), Bytes::new());
         assert_eq!(store.size("a/b.bin").unwrap(), Some(2000));
-        assert!(matches!(store.start_lookup("a/b.bin").wait().unwrap(), Lookup::Found(_)));
-        assert!(matches!(store.start_lookup("x").wait().unwrap(), Lookup::Missing));
+        assert!(matches!(store.start_lookup("a/b.bin", 100).wait().unwrap(), Lookup::Found(_)));
+        assert!(matches!(store.start_lookup("x", 100).wait().unwrap(), Lookup::Missing));
     });
 }
 

@@ -34,7 +34,7 @@ pub fn encode_as(data: &[u8], nature: Nature, effort: Effort) -> Coded {
     };
     let counts = entropy::histogram(data);
     if counts[usize::from(first)] as usize == data.len() {
-        return Coded { codec: Codec::Constant, bytes: vec![first] };
+        return Coded { codec: Codec::Constant, bytes: vec![first] }.credible(data);
     }
     let mut best = Best { coded: None, least: data.len() };
     let small = data.len() < SMALL;
@@ -62,7 +62,8 @@ pub fn encode_as(data: &[u8], nature: Nature, effort: Effort) -> Coded {
     if effort == Effort::Archive && nature != Nature::Symbols {
         best.offer(Codec::Order2, order2::encode(data));
     }
-    best.coded.unwrap_or_else(|| Coded { codec: Codec::Raw, bytes: data.to_vec() })
+    let raw = || Coded { codec: Codec::Raw, bytes: data.to_vec() };
+    best.coded.map_or_else(raw, |coded| coded.credible(data))
 }
 
 /// The smallest form so far.

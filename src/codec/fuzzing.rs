@@ -1,41 +1,60 @@
 //! Fuzz targets of the codecs; see [`crate::fuzzing`].
 
+#[cfg(test)]
+use super::order2;
 use super::{Codec, Effort, Nature, decode, encode_as, names, quality};
-use crate::fuzzing::Choices;
+use crate::fuzzing::{Choices, is_chosen};
 
-/// Any bytes, as each codec: the codec, the length that is declared, then the stream.
+/// Any bytes, as a stream: the codec, the length that is declared, then the stream.
 pub(crate) fn codec(data: &[u8]) {
     let mut choices = Choices(data);
     let (kind, raw_len) = (choices.byte(), choices.number());
-    match kind % 9 {
-        8 => {
-            let count = choices.number();
-            if let Ok((bytes, lengths)) = names::decode(choices.0, count, raw_len) {
-                let sum: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
-                assert_eq!((lengths.len(), sum), (count, bytes.len() as u64));
-            }
-        }
-        4 => {
-            let length = u32::from(choices.byte()).max(1);
-            let lengths = vec![length; raw_len / 16 / length as usize];
-            let selectors: Vec<u8> = (0..lengths.len()).map(|read| read as u8 & 1).collect();
-            let total = lengths.len() * length as usize;
-            let found = quality::decode(Codec::Quality, choices.0, &lengths, &selectors, total);
-            assert!(found.is_err() || found.is_ok_and(|found| found.len() == total));
-        }
-        kind => {
-            let Ok(codec) = Codec::from_u8(kind) else { return };
-            let found = decode(codec, choices.0, raw_len);
-            assert!(found.is_err() || found.is_ok_and(|found| found.len() == raw_len));
-        }
+    let kinds = [Codec::Raw, Codec::Zstd, Codec::Rans, Codec::Constant, Codec::Planes];
+    let kind = kinds[usize::from(kind) % kinds.len()];
+    let found = decode(kind, choices.0, raw_len);
+    assert!(found.is_err() || found.is_ok_and(|found| found.len() == raw_len));
+}
+
+/// Any bytes, as names: how many, their length together, then the stream.
+pub(crate) fn names(data: &[u8]) {
+    let mut choices = Choices(data);
+    let (kind, raw_len) = (choices.byte(), choices.number());
+    if kind & 1 == 0 {
+        let found = decode(Codec::Names, choices.0, raw_len);
+        assert!(found.is_err() || found.is_ok_and(|found| found.len() == raw_len));
+        return;
     }
+    let count = choices.number();
+    if let Ok((bytes, lengths)) = names::decode(choices.0, count, raw_len) {
+        let sum: u64 = lengths.iter().map(|&length| u64::from(length)).sum();
+        assert_eq!((lengths.len(), sum), (count, bytes.len() as u64));
+    }
+}
+
+/// Any bytes, as a stream of a codec with an adaptive model.
+pub(crate) fn models(data: &[u8]) {
+    let mut choices = Choices(data);
+    let (kind, raw_len) = (choices.byte(), choices.number());
+    if kind & 1 == 0 {
+        let found = decode(Codec::Order2, choices.0, raw_len);
+        assert!(found.is_err() || found.is_ok_and(|found| found.len() == raw_len));
+        return;
+    }
+    let length = u32::from(choices.byte()).max(1);
+    let lengths = vec![length; raw_len / 16 / length as usize];
+    let selectors: Vec<u8> = (0..lengths.len()).map(|read| read as u8 & 1).collect();
+    let total = lengths.len() * length as usize;
+    let found = quality::decode(Codec::Quality, choices.0, &lengths, &selectors, total);
+    assert!(found.is_err() || found.is_ok_and(|found| found.len() == total));
 }
 
 /// What is encoded comes back.
 pub(crate) fn round_trip(data: &[u8]) {
     let mut choices = Choices(data);
     let kind = choices.byte();
-    let effort = [Effort::Fast, Effort::Default, Effort::Archive][usize::from(kind % 3)];
+    // Archiving takes a thousand times as long.
+    let efforts = [Effort::Fast, Effort::Default, Effort::Archive];
+    let effort = efforts[usize::from(kind % 3).min(if is_chosen(data) { 2 } else { 1 })];
     let repeats = 1 + usize::from(kind >> 6) * 5;
     let bytes = choices.0.repeat(repeats);
     let natures = [Nature::Bytes, Nature::Symbols, Nature::Text, Nature::Numbers(2)];
@@ -79,21 +98,27 @@ pub(crate) mod seeds {
             }
             for effort in [Effort::Fast, Effort::Default, Effort::Archive] {
                 let long = text.repeat(20);
+                let length = (long.len() as u16).to_le_bytes();
                 for nature in [Nature::Bytes, Nature::Symbols, Nature::Text, Nature::Numbers(4)] {
                     let coded = encode_as(&long, nature, effort);
-                    let head = [coded.codec as u8, long.len() as u8, (long.len() >> 8) as u8];
-                    all.push(("codec", [&head, coded.bytes.as_slice()].concat()));
+                    let kinds =
+                        [Codec::Raw, Codec::Zstd, Codec::Rans, Codec::Constant, Codec::Planes];
+                    let kind = kinds.iter().position(|kind| *kind == coded.codec);
+                    let target = if kind.is_some() { "codec" } else { "codec_models" };
+                    let kind = kind.unwrap_or(0) as u8;
+                    all.push((target, [&[kind], &length[..], &coded.bytes].concat()));
                 }
                 if let Some(coded) = names::encode_list(&long, effort) {
-                    let head = [Codec::Names as u8, long.len() as u8, (long.len() >> 8) as u8];
-                    all.push(("codec", [&head, coded.as_slice()].concat()));
+                    all.push(("codec_names", [&[0], &length[..], &coded].concat()));
                     let total = long.iter().filter(|&&byte| byte != 0).count();
-                    let count = long.len() - total;
+                    let count = ((long.len() - total) as u16).to_le_bytes();
                     let mut rest = coded.as_slice();
-                    assert_eq!(crate::codec::varint::take(&mut rest).unwrap(), count as u64);
-                    let head =
-                        [8, total as u8, (total >> 8) as u8, count as u8, (count >> 8) as u8];
-                    all.push(("codec", [&head, rest].concat()));
+                    crate::codec::varint::take(&mut rest).unwrap();
+                    let total = (total as u16).to_le_bytes();
+                    all.push(("codec_names", [&[1], &total[..], &count[..], rest].concat()));
+                }
+                if let Some(coded) = order2::encode(&long) {
+                    all.push(("codec_models", [&[0], &length[..], &coded].concat()));
                 }
                 let lengths = vec![10; 16];
                 let qualities: Vec<u8> =
@@ -101,7 +126,7 @@ pub(crate) mod seeds {
                 let selectors: Vec<u8> = (0..16).map(|read| read & 1).collect();
                 let coded = quality::encode(&qualities, &lengths, &selectors, effort);
                 if coded.codec == Codec::Quality {
-                    all.push(("codec", [&[4, 0, 10, 10][..], &coded.bytes].concat()));
+                    all.push(("codec_models", [&[1, 0, 10, 10][..], &coded.bytes].concat()));
                 }
             }
         }

@@ -100,6 +100,38 @@ pub struct Coded {
     pub bytes: Vec<u8>,
 }
 
+/// So many bytes may come out of a stream of any length.
+const ALWAYS_EXPANDED: u64 = 32 << 20;
+/// Beyond that, no byte may become more than so many. Writers keep to it by leaving such a stream
+/// uncompressed, so that what is small in a store cannot fill a reader's memory.
+const MOST_EXPANSION: u64 = 4_096;
+
+/// The most bytes that a stream of `coded` bytes may stand for.
+pub(crate) fn most_expanded(coded: usize) -> u64 {
+    ALWAYS_EXPANDED.max((coded as u64).saturating_mul(MOST_EXPANSION))
+}
+
+/// Fails where `coded` bytes claim to stand for more than any writer would let them.
+pub(crate) fn check_expansion(coded: usize, raw_len: usize) -> Result<()> {
+    let most = most_expanded(coded);
+    if raw_len as u64 <= most {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("a stream of {coded} bytes claims to hold more than it can"))
+        .expected(format!("at most {most} bytes"))
+        .found(format!("{raw_len} bytes")))
+}
+
+impl Coded {
+    /// The same, or `data` itself where a reader would not believe that it comes out of so little.
+    fn credible(self, data: &[u8]) -> Self {
+        match check_expansion(self.bytes.len(), data.len()) {
+            Ok(()) => self,
+            Err(_) => Self { codec: Codec::Raw, bytes: data.to_vec() },
+        }
+    }
+}
+
 /// The `raw_len` bytes that `bytes` stands for. The caller bounds `raw_len`: that much is
 /// allocated.
 ///
@@ -107,6 +139,7 @@ pub struct Coded {
 /// `Corrupt` when the bytes cannot be what [`encode`] wrote for a stream of that length. Not
 /// every damage is noticed: streams have no checksums of their own.
 pub fn decode(codec: Codec, bytes: &[u8], raw_len: usize) -> Result<Vec<u8>> {
+    check_expansion(bytes.len(), raw_len)?;
     match codec {
         Codec::Raw if bytes.len() == raw_len => Ok(bytes.to_vec()),
         Codec::Raw => Err(Error::corrupt("raw stream has another length")

@@ -18,8 +18,8 @@ use super::{
     gc::condemned,
     invariants::{self, Conflict, conflict},
     manifest::{
-        ChunkEntry, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, Tags, VersionRef,
-        segment_bytes,
+        ChunkEntry, InputInfo, MAX_MANIFEST, Manifest, ObjectRef, Operation, SegmentRef, Tags,
+        VersionRef, segment_bytes,
     },
     open::{Dataset, climb, find_version, live_paths, missing},
     paths::{METADATA, SEGMENTS, manifest_path, token_path},
@@ -387,7 +387,7 @@ impl Transaction {
                 Ok(Creation::Unknown(error)) => doubt = Some(error),
                 Err(error) => refused = Some(error),
             }
-            match self.store.start_lookup(&key).wait() {
+            match self.store.start_lookup(&key, MAX_MANIFEST).wait() {
                 Ok(Lookup::Found(found)) => {
                     let winner = match Manifest::parse(&found) {
                         Ok(winner) => winner,
@@ -497,7 +497,7 @@ fn exists(store: &Store) -> Error {
 /// Copies a new manifest to where readers begin, unless a newer one is there. A failure costs
 /// readers a few requests, so it is only reported in the log.
 pub(super) fn refresh_metadata(store: &Store, version: u64, bytes: Bytes) {
-    let current = match store.start_lookup(METADATA).wait() {
+    let current = match store.start_lookup(METADATA, MAX_MANIFEST).wait() {
         Ok(Lookup::Found(bytes)) => Manifest::parse(&bytes).ok(),
         _ => None,
     };

@@ -57,8 +57,8 @@ pub fn copy(
     let transaction = Transaction::for_output(target, overwrite, id)?;
     let objects = content_of(source)?;
     let operation = match transaction.base() {
-        Some(base) => {
-            let condemned = condemned_ever(target, base.manifest())?;
+        Some(_) => {
+            let condemned = condemned_ever(target)?;
             if let Some(path) = objects.keys().find(|path| condemned.contains_key(*path)) {
                 return Err(Error::conflict(
                     "an object to be copied was collected there before, and its name cannot be used again",

@@ -16,13 +16,15 @@ use std::{
 
 use super::{
     commit::{Transaction, TransactionId},
-    manifest::{Manifest, Operation},
+    history::{LogEntry, log},
+    manifest::{MAX_MANIFEST, Manifest, Operation},
     open::{At, Dataset, find_version, live_paths, missing, read_checked},
     paths::{CONDEMNED, manifest_path, token_of},
     time::parse_time,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Context, Error, ErrorKind, Result},
+    json,
     store::{ObjectInfo, Store},
 };
 
@@ -199,22 +201,20 @@ pub(super) fn condemned(store: &Store, manifest: &Manifest) -> Result<Vec<String
     let mut names = manifest.condemned.clone();
     for list in manifest.objects_of(CONDEMNED_KIND) {
         let bytes = read_checked(store, &list.path, list.size_bytes, list.checksum)?;
-        let more: Vec<String> = serde_json::from_slice(&bytes).map_err(|e| {
-            Error::corrupt("not a list of names").caused_by(e).at(store.name(&list.path))
-        })?;
+        let more: Vec<String> =
+            json::parse(&bytes, MAX_MANIFEST, "list of names").at(|| store.name(&list.path))?;
         names.extend(more);
     }
     Ok(names)
 }
 
-/// Every name ever condemned in the history of `newest`, with the version that did.
-pub(super) fn condemned_ever(store: &Store, newest: &Manifest) -> Result<HashMap<String, u64>> {
+/// Every name ever condemned in the history of the dataset in `store`, with the version that did.
+pub(super) fn condemned_ever(store: &Store) -> Result<HashMap<String, u64>> {
     let mut names = HashMap::new();
-    for version in 1..=newest.dataset_version {
-        let Some(manifest) = find_version(store, version)? else { continue };
+    for LogEntry { manifest, .. } in log(store)? {
         // The list of an old collection may itself have been collected.
         let list = condemned(store, &manifest).unwrap_or_else(|_| manifest.condemned.clone());
-        names.extend(list.into_iter().map(|name| (name, version)));
+        names.extend(list.into_iter().map(|name| (name, manifest.dataset_version)));
     }
     Ok(names)
 }

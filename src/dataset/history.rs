@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many small requests are sent together.
-const AT_ONCE: usize = 256;
+const AT_ONCE: u64 = 256;
 
 /// A version in the history of a dataset.
 #[derive(Clone, Debug)]
@@ -28,24 +28,31 @@ pub struct LogEntry {
 }
 
 /// The versions of the dataset in `store`, newest first. Versions whose manifests are not there,
-/// as in a copy made by other means, are left out.
+/// as in a copy made by other means, are left out, and a long run of them ends the list: a manifest
+/// may claim any number of predecessors.
 ///
 /// # Errors
 ///
 /// [`NotFound`](ErrorKind::NotFound) when there is no dataset.
 pub fn log(store: &Store) -> Result<Vec<LogEntry>> {
     let newest = Dataset::open(store, At::Newest)?.manifest().clone();
-    let versions: Vec<u64> = (1..newest.dataset_version).rev().collect();
+    let mut end = newest.dataset_version;
     let mut entries = vec![LogEntry { manifest: newest.clone(), kept: true, tags: Vec::new() }];
-    for batch in versions.chunks(AT_ONCE) {
+    while end > 1 {
+        let start = end.saturating_sub(AT_ONCE).max(1);
+        let known = entries.len();
         let pending: Vec<_> =
-            batch.iter().map(|&v| (v, store.start_find(&manifest_path(v)))).collect();
+            (start..end).rev().map(|v| (v, store.start_find(&manifest_path(v)))).collect();
         for (version, pending) in pending {
             let Some(bytes) = pending.wait()? else { continue };
             let manifest = Manifest::parse(&bytes).at(|| store.name(&manifest_path(version)))?;
             let tags = newest.tags_of(version).map(str::to_owned).collect();
             entries.push(LogEntry { manifest, kept: newest.keeps(version), tags });
         }
+        if entries.len() == known {
+            break;
+        }
+        end = start;
     }
     Ok(entries)
 }
@@ -148,7 +155,7 @@ fn check_presence(dataset: &Dataset) -> Result<()> {
     let store = dataset.store();
     let files = dataset.files()?;
     let sized: Vec<_> = files.iter().filter_map(|f| f.size_bytes.map(|s| (&f.path, s))).collect();
-    for batch in sized.chunks(AT_ONCE) {
+    for batch in sized.chunks(AT_ONCE as usize) {
         let pending: Vec<_> = batch.iter().map(|(path, _)| store.start_size(path)).collect();
         for (&(path, size), pending) in batch.iter().zip(pending) {
             if pending.wait()? != Some(size) {

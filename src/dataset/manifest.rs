@@ -17,10 +17,13 @@ use super::{
     paths::{SEGMENTS, check_path},
     tag::check_tag,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    json,
+};
 
-/// The largest manifest that is read, in bytes.
-const MAX_MANIFEST: usize = 256 << 20;
+/// The largest manifest or list of chunks that is read, in bytes.
+pub(super) const MAX_MANIFEST: u64 = 64 << 20;
 
 /// Counts of a chunk, by name, such as `reads`.
 pub type Counts = BTreeMap<String, u64>;
@@ -206,15 +209,8 @@ impl Manifest {
     /// no sense, [`Unsupported`](crate::error::ErrorKind::Unsupported) when it requires a feature
     /// that this version lacks.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if bytes.len() > MAX_MANIFEST {
-            return Err(Error::corrupt("the manifest is larger than any real one")
-                .expected(format!("at most {MAX_MANIFEST} bytes"))
-                .found(format!("{} bytes", bytes.len())));
-        }
         let digest = digest::check_seal(bytes)?;
-        // The parser bounds the depth of nesting.
-        let mut members: Fields = serde_json::from_slice(bytes)
-            .map_err(|e| Error::corrupt("the manifest is not JSON as expected").caused_by(e))?;
+        let mut members: Fields = json::parse(bytes, MAX_MANIFEST, "manifest")?;
         members.take::<Value>("digest")?;
         let format: String = members.need("format")?;
         let required_features: Vec<String> = members.need("required_features")?;
@@ -504,8 +500,7 @@ pub(super) fn parse_segment(segment: &SegmentRef, bytes: &[u8]) -> Result<Vec<Ch
     struct Segment {
         chunks: Vec<ChunkEntry>,
     }
-    let Segment { chunks } = serde_json::from_slice(bytes)
-        .map_err(|e| Error::corrupt("not a list of chunks").caused_by(e))?;
+    let Segment { chunks } = json::parse(bytes, MAX_MANIFEST, "list of chunks")?;
     if chunks.len() as u64 != segment.chunks {
         return Err(Error::corrupt("the list has another length than the manifest says")
             .expected(format!("{} chunks", segment.chunks))

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     digest::Checksum,
-    manifest::{ChunkEntry, Manifest, ObjectRef, SegmentRef, parse_segment},
+    manifest::{ChunkEntry, MAX_MANIFEST, Manifest, ObjectRef, SegmentRef, parse_segment},
     paths::{METADATA, manifest_path},
     tag::check_tag,
 };
@@ -129,7 +129,7 @@ impl Dataset {
     }
 
     fn open_version(store: &Store, version: u64) -> Result<Self> {
-        let hint = store.start_lookup(METADATA);
+        let hint = store.start_lookup(METADATA, MAX_MANIFEST);
         let wanted = find_version(store, version)?;
         // The hint only serves for messages here.
         let newest = match hint.wait() {
@@ -322,7 +322,7 @@ fn none_at(store: &Store) -> Error {
 /// Reads version `version`; `None` where there is none, or a denial that means the same.
 pub(super) fn find_version(store: &Store, version: u64) -> Result<Option<Manifest>> {
     let key = manifest_path(version);
-    read_version(store, version, store.start_lookup(&key))
+    read_version(store, version, store.start_lookup(&key, MAX_MANIFEST))
 }
 
 fn read_version(store: &Store, version: u64, answer: Pending<Lookup>) -> Result<Option<Manifest>> {
@@ -346,13 +346,14 @@ fn read_version(store: &Store, version: u64, answer: Pending<Lookup>) -> Result<
 type Probe = Pending<Lookup>;
 
 fn probe_after(store: &Store, found: &Manifest) -> Probe {
-    store.start_lookup(&manifest_path(found.dataset_version.saturating_add(1)))
+    let next = manifest_path(found.dataset_version.saturating_add(1));
+    store.start_lookup(&next, MAX_MANIFEST)
 }
 
 /// The version in `_metadata.json`, or the first version where that file is missing or damaged.
 fn find_hint(store: &Store) -> Result<Option<(Manifest, Probe)>> {
     let mut denied = None;
-    let found = match store.start_lookup(METADATA).wait()? {
+    let found = match store.start_lookup(METADATA, MAX_MANIFEST).wait()? {
         Lookup::Found(bytes) => match Manifest::parse(&bytes) {
             Ok(manifest) => Some(manifest),
             Err(error) if error.kind() == ErrorKind::Unsupported => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     copy::objects_of,
-    manifest::Manifest,
+    manifest::{MAX_MANIFEST, Manifest},
     open::{At, Dataset, check_bytes, find_version},
     paths::{METADATA, manifest_path},
     transfer::{Objects, send_again},
@@ -69,7 +69,7 @@ fn restore_manifests(store: &Store, from: &Store) -> Result<Vec<String>> {
     let mut damaged = Vec::new();
     let mut missing = Vec::new();
     let (mut newest_here, mut is_same) = (0, false);
-    let hint = match store.start_lookup(METADATA).wait()? {
+    let hint = match store.start_lookup(METADATA, MAX_MANIFEST).wait()? {
         Lookup::Found(bytes) => Manifest::parse(&bytes).ok(),
         _ => None,
     };

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::{
     digest::Checksum,
     history::add_counts,
-    manifest::{ChunkEntry, Counts, Manifest},
+    manifest::{ChunkEntry, Counts, MAX_MANIFEST, Manifest},
     open::{Dataset, check_bytes, find_version, missing},
     paths::{METADATA, manifest_path, token_of},
 };
@@ -193,7 +193,7 @@ fn check_manifests(dataset: &Dataset, report: &mut Report) -> Result<()> {
         Err(error) => return Err(error),
     }
     report.objects += 1;
-    match store.start_lookup(METADATA).wait()? {
+    match store.start_lookup(METADATA, MAX_MANIFEST).wait()? {
         Lookup::Found(bytes) => match Manifest::parse(&bytes) {
             Ok(hint) if hint.dataset_version < version => report.notes.push(format!(
                 "{METADATA} still shows version {}; readers find version {version} all the same",

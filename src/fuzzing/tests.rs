@@ -20,7 +20,7 @@ pub(crate) const SAM: &str = "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:10000
     @SQ\tSN:chr2\tLN:1000000\n@SQ\tSN:HLA-A*01:01\tLN:1000000\n@RG\tID:a\tSM:x\n\
     r1\t99\tchr1\t100\t60\t4M1I3M2S\t=\t200\t110\tACGTNACGTA\tIIIIIIIIII\tRG:Z:a\tNM:i:2\tMD:Z:3A3\tZB:B:c,1,-2\n\
     r1\t147\tchr1\t200\t60\t10M\t=\t100\t-110\tACGTNACGTA\tIIII#IIIII\tRG:Z:a\tNM:i:0\tMD:Z:10\n\
-    r3\t16\tchr2\t7\t255\t5H3M100N2M\tchr1\t1\t-9\tACGTA\t*\tXF:f:1.5\tXA:A:x\n\
+    r3\t16\tchr2\t7\t255\t5H3M100N2M\t*\t0\t0\tACGTA\t*\tXF:f:1.5\tXA:A:x\n\
     r2\t4\t*\t0\t0\t*\t*\t0\t0\t*\t*\tHH:H:1AE3\n";
 
 pub(crate) const FASTQ: &str = "@r:1:10 1:N:0:ACGT\nACGTN\n+\nII#5I\n@r:1:11 1:N:0:ACGT\nA\n+\n!\n\

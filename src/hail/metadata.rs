@@ -9,9 +9,10 @@ use super::bounds::Bounds;
 use super::codec::{Codec, member, text};
 use super::types::TableType;
 use crate::error::{Context, Error, Result};
+use crate::json;
 
 /// No metadata is longer than this, inflated.
-const MAX_JSON: u64 = 1 << 30;
+const MAX_JSON: u64 = 128 << 20;
 /// The newest format that is read: 1.8.
 const NEWEST: (u64, u64) = (1, 8);
 
@@ -37,7 +38,7 @@ pub(super) struct Component {
 }
 
 /// Inflates and parses an object of metadata.
-pub(super) fn json(bytes: &[u8]) -> Result<Value> {
+pub(super) fn read(bytes: &[u8]) -> Result<Value> {
     let mut text = Vec::new();
     let mut inflated = MultiGzDecoder::new(bytes).take(MAX_JSON + 1);
     inflated.read_to_end(&mut text).map_err(|error| {
@@ -45,11 +46,7 @@ pub(super) fn json(bytes: &[u8]) -> Result<Value> {
             .caused_by(error)
             .help("copy the table again")
     })?;
-    if text.len() as u64 > MAX_JSON {
-        return Err(Error::unsupported("the metadata is longer than 1 GiB"));
-    }
-    serde_json::from_slice(&text)
-        .map_err(|error| Error::corrupt("the metadata is no JSON").caused_by(error))
+    json::parse(&text, MAX_JSON, "metadata")
 }
 
 impl TableMetadata {

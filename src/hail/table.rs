@@ -79,7 +79,7 @@ impl Table {
                 .help("name the folder that ends in .ht")
                 .at(store.name("")));
         };
-        let json = metadata::json(&table).at(|| store.name(METADATA))?;
+        let json = metadata::read(&table).at(|| store.name(METADATA))?;
         let of = TableMetadata::parse(&json).at(|| store.name(METADATA))?;
         if success.wait()?.is_none() {
             return Err(Error::input("the table is incomplete: it has no _SUCCESS")
@@ -317,7 +317,7 @@ impl Table {
                 return Ok((name, None));
             }
             let Some(bytes) = self.store.find(&key)? else { return Ok((name, None)) };
-            let json = metadata::json(&bytes).at(|| self.store.name(&key))?;
+            let json = metadata::read(&bytes).at(|| self.store.name(&key))?;
             let contigs = json.get("contigs").and_then(Value::as_array).map(|contigs| {
                 let of = |contig: &Value| {
                     Some((
@@ -352,7 +352,7 @@ impl Table {
 }
 
 fn component(bytes: &[u8]) -> Result<Component> {
-    Component::parse(&metadata::json(bytes)?)
+    Component::parse(&metadata::read(bytes)?)
 }
 
 /// That a table and its rows are of one mind.

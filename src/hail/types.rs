@@ -1,5 +1,6 @@
 //! What values mean: Hail's virtual types, and their Arrow types.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -294,6 +295,10 @@ fn kind(grammar: &mut Grammar<'_>) -> Result<(VType, EKind)> {
                 grammar.expect(":")?;
                 Ok((name, typed(grammar)?))
             })?;
+            let names: HashSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            if names.len() != fields.len() {
+                return Err(grammar.error("fields of different names"));
+            }
             let encoded = fields.iter().map(|(name, (_, of))| (name.clone(), of.clone()));
             let encoded = EKind::Struct(encoded.collect());
             let fields = fields.into_iter().map(|(name, (of, _))| (name, of));

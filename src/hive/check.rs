@@ -16,6 +16,7 @@ use super::target::Target;
 use crate::error::{Context, Error, Result};
 use crate::pipeline::ordered;
 use crate::store::{RangeRequest, Store};
+use crate::vcs::thrift;
 
 /// Bytes at the end of a file that are fetched first.
 const TAIL: u64 = 64 << 10;
@@ -302,6 +303,7 @@ fn look(store: &Store, key: &str, size: u64) -> Result<FileCheck> {
     }
     let end = tail.len().saturating_sub(8);
     let footer = tail.get(end.saturating_sub(length as usize)..end).ok_or_else(none)?;
+    thrift::check(footer)?;
     let metadata = ParquetMetaDataReader::decode_metadata(footer)
         .map_err(|error| Error::input("the metadata of a Parquet file").caused_by(error))?;
     describe(key, size, length, &Arc::new(metadata))

@@ -5,9 +5,9 @@
 
 use super::block::series::{Series, TAG_VALUES};
 use super::place::{Extent, Place};
-use crate::codec::Codec;
 use crate::codec::cursor::Cursor;
 use crate::codec::varint;
+use crate::codec::{self, Codec};
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Interval};
 
@@ -22,6 +22,9 @@ pub const NEAR: u64 = 4_096;
 
 /// No block of a legal chunk is larger than this before coding.
 pub const MAX_BLOCK_BYTES: u64 = 1 << 31;
+
+/// The fewest bytes of a record: its fixed fields, and the end of its name.
+const MIN_RECORD_BYTES: u64 = 33;
 
 /// Where one coded stream lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +129,32 @@ pub fn decode(bytes: &[u8], data_start: u64) -> Result<Vec<BlockEntry>> {
     Ok(blocks)
 }
 
+/// Fails where a block would take more memory than its bytes in the store account for.
+fn check_sizes(raw_bytes: u64, records: u32, streams: &[StreamEntry]) -> Result<()> {
+    let sum = |size: fn(&StreamEntry) -> u32| -> u64 {
+        streams.iter().map(|stream| u64::from(size(stream))).sum()
+    };
+    let (coded, raw) = (sum(|stream| stream.len), sum(|stream| stream.raw_len));
+    codec::check_expansion(usize::try_from(coded).unwrap_or(usize::MAX), raw_bytes as usize)?;
+    // A base takes a byte in the streams and half of one in a record, a number up to ten.
+    if raw > 4 * raw_bytes + 64 * u64::from(records) + (64 << 10) {
+        return Err(Error::corrupt("the streams of a block are longer than its records")
+            .expected(format!("{raw_bytes} bytes of records"))
+            .found(format!("{raw} bytes of streams")));
+    }
+    Ok(())
+}
+
 fn decode_block(cursor: &mut Cursor<'_>, offset: &mut u64) -> Result<BlockEntry> {
-    let records = cursor.number()?;
+    let records: u32 = cursor.number()?;
     let raw_bytes = cursor.varint()?;
     if raw_bytes > MAX_BLOCK_BYTES {
         return Err(Error::corrupt(format!("a block of {raw_bytes} bytes is too large")));
+    }
+    if u64::from(records) * MIN_RECORD_BYTES > raw_bytes {
+        return Err(Error::corrupt(format!(
+            "a block of {raw_bytes} bytes cannot hold {records} records"
+        )));
     }
     let first = Place::new(cursor.signed()?, cursor.signed()?);
     let last = Place::new(cursor.signed()?, cursor.signed()?);
@@ -165,6 +189,7 @@ fn decode_block(cursor: &mut Cursor<'_>, offset: &mut u64) -> Result<BlockEntry>
             .checked_add(u64::from(len))
             .ok_or_else(|| Error::corrupt("the streams of a chunk are too long"))?;
     }
+    check_sizes(raw_bytes, records, &streams)?;
     let extent = Extent { first, last, reach };
     Ok(BlockEntry { records, raw_bytes, extent, far, digest, streams })
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{self, BlockEntry};
 use super::place::{Extent, Place};
-use crate::codec::cursor::Cursor;
 use crate::codec::varint;
+use crate::codec::{self, cursor::Cursor};
 use crate::error::{Error, Result};
 
 /// A page ends once it has this many bytes before compression.
@@ -220,8 +220,13 @@ pub fn decode_page(page: &Page, coded: &[u8]) -> Result<Vec<ChunkRef>> {
     if crc32c::crc32c(coded) != page.crc32c {
         return Err(Error::corrupt("an index page does not match its check")
             .help("restore the object from a copy")
-            .at(format!("bytes {}-{}", page.offset, page.offset + u64::from(page.size))));
+            .at(format!(
+                "bytes {}-{}",
+                page.offset,
+                page.offset.saturating_add(page.size.into())
+            )));
     }
+    codec::check_expansion(coded.len(), page.raw_size as usize)?;
     let raw = zstd::bulk::decompress(coded, page.raw_size as usize)
         .map_err(|error| Error::corrupt("decompressing an index page").caused_by(error))?;
     let chunks = parse_page(&raw)?;

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use serde::{Deserialize, Serialize};
 
 use super::index;
-use crate::codec::Effort;
+use crate::codec::{self, Effort};
 use crate::dataset::{Fields, Manifest};
 use crate::error::{Error, Result};
 use crate::genome::Contigs;
@@ -183,9 +183,10 @@ pub fn unpack_header(object: &[u8]) -> Result<Vec<u8>> {
     let failed = |error| Error::corrupt("decompressing the header").caused_by(error);
     let mut text = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(object).map_err(failed)?;
-    decoder.take(MAX_HEADER + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_HEADER {
-        return Err(Error::corrupt("the header is longer than BAM allows"));
+    let most = codec::most_expanded(object.len()).min(MAX_HEADER);
+    decoder.take(most + 1).read_to_end(&mut text).map_err(failed)?;
+    if text.len() as u64 > most {
+        return Err(Error::corrupt("the header is longer than BAM allows, or than it can be"));
     }
     Ok(text)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
 use crate::error::{Error, Result};
 use crate::genome::{Contig, Contigs};
 use crate::records::alignments::{Header, Validation};
@@ -58,13 +59,18 @@ fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>> {
     let damaged = |error: std::io::Error| Error::corrupt("decompressing").caused_by(error);
     let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(damaged)?;
-    read_bounded(&mut decoder)
+    read_bounded(&mut decoder, bytes.len())
 }
 
-fn read_bounded(reader: &mut dyn std::io::Read) -> Result<Vec<u8>> {
+/// What comes out of `coded` bytes.
+fn read_bounded(reader: &mut dyn std::io::Read, coded: usize) -> Result<Vec<u8>> {
+    let most = codec::most_expanded(coded).min(MOST as u64);
     let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(reader, MOST as u64), &mut text)
+    std::io::Read::read_to_end(&mut std::io::Read::take(reader, most + 1), &mut text)
         .map_err(|error| Error::corrupt("decompressing").caused_by(error))?;
+    if text.len() as u64 > most {
+        return Err(Error::corrupt(format!("{coded} bytes inflate to more than {most}")));
+    }
     Ok(text)
 }
 
@@ -100,7 +106,7 @@ pub(super) fn read_header(frame: &[u8], first: Option<&[u8]>) -> Result<Header> 
         Some(first) => {
             let dictionary = decompress(first)?;
             let decoder = zstd::stream::read::Decoder::with_dictionary(frame, &dictionary);
-            read_bounded(&mut decoder.map_err(damaged)?)?
+            read_bounded(&mut decoder.map_err(damaged)?, frame.len())?
         }
     };
     parse_header(&bytes)

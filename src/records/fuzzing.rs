@@ -63,19 +63,21 @@ pub(crate) fn sam(data: &[u8]) {
     write_again(&record);
 }
 
-/// Writes a record as SAM, twice: the text must not change.
+/// Writes a record as SAM and reads that, twice. Reading may correct it, as by marking a read
+/// without a contig as unmapped, but only once.
 fn write_again(record: &[u8]) {
-    let Ok(record) = Record::new(record) else { return };
-    let (mut line, mut again) = (Vec::new(), Vec::new());
-    write_record(&mut line, &record, READ.contigs());
-    let mut parsed = Vec::new();
     let mut parser = LineParser::new(Validation::Lenient);
-    let text = line.strip_suffix(b"\n").unwrap_or(&line);
-    if parser.parse(text, READ.contigs(), &mut parsed).is_ok()
-        && let Ok(record) = Record::new(&parsed)
-    {
-        write_record(&mut again, &record, READ.contigs());
-        assert_eq!(String::from_utf8_lossy(&line), String::from_utf8_lossy(&again));
+    let mut again = |record: &[u8]| -> Option<(Vec<u8>, Vec<u8>)> {
+        let record = Record::new(record).ok()?;
+        let (mut line, mut parsed) = (Vec::new(), Vec::new());
+        write_record(&mut line, &record, READ.contigs());
+        line.pop();
+        parser.parse(&line, READ.contigs(), &mut parsed).ok()?;
+        Some((line, parsed))
+    };
+    if let Some((_, corrected)) = again(record) {
+        let twice = again(&corrected);
+        assert_eq!(twice.map(|(_, parsed)| parsed), Some(corrected));
     }
 }
 

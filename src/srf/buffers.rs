@@ -9,7 +9,7 @@ use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, Strategy};
 
-use crate::codec::Effort;
+use crate::codec::{self, Effort};
 use crate::error::{Error, Result};
 
 /// What a buffer holds.
@@ -97,7 +97,8 @@ pub(super) fn encode(data: &[u8], kind: Kind, effort: Effort) -> Result<Vec<u8>>
         return Ok(Vec::new());
     }
     let frame = frame(data, kind, effort)?;
-    let (length, bytes) = match frame.len() < data.len() {
+    let is_credible = codec::check_expansion(frame.len(), data.len()).is_ok();
+    let (length, bytes) = match frame.len() < data.len() && is_credible {
         true => (data.len() as i64, frame.as_slice()),
         false => (-1, data),
     };
@@ -117,6 +118,7 @@ pub(super) fn decode(coded: &[u8], length: usize) -> Result<Vec<u8>> {
     let Some((said, bytes)) = coded.split_first_chunk::<8>() else {
         return if length == 0 && coded.is_empty() { Ok(Vec::new()) } else { Err(wrong(0)) };
     };
+    codec::check_expansion(bytes.len(), length)?;
     let data = match i64::from_le_bytes(*said) {
         -1 => bytes.to_vec(),
         said if usize::try_from(said) == Ok(length) => DECOMPRESSOR

@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field, Schema};
 use super::batch::{Batch, Mate, Sparse, Texts};
 use super::buffers::{self, Kind};
 use super::ipc::{self, Columns, Message};
-use super::plain::Shape;
+use super::plain::{MAX_ROWS, Shape};
 use crate::codec::{self, Codec, Effort, Nature, names, quality, varint};
 use crate::error::{Error, Result};
 use crate::records::reads::Style;
@@ -336,7 +336,7 @@ pub(super) fn batch(buffers: &[&[u8]], shape: Shape<'_>, rows: usize) -> Result<
     let mut ids = column(0)?;
     let said = varint::take_len(&mut ids, MAX_STREAM)?;
     let total = varint::take_len(&mut ids, MAX_STREAM)?;
-    if said != rows {
+    if said != rows || rows > MAX_ROWS {
         return Err(Error::corrupt("a batch has another number of reads than its index says"));
     }
     let (bytes, lengths) = names::decode(ids, rows, total)?;

@@ -2,6 +2,7 @@
 
 use super::ipc::{self, Message};
 use super::manifest::Page;
+use super::plain::MAX_ROWS;
 use crate::codec::varint;
 use crate::error::{Error, Result};
 
@@ -147,6 +148,9 @@ impl ChunkRef {
             let gap = varint::take(rest)?;
             let offset = end.checked_add(gap).ok_or_else(damaged)?;
             let (size, head, rows) = (number(rest)?, number(rest)?, number(rest)?);
+            if rows as usize > MAX_ROWS {
+                return Err(damaged());
+            }
             let mut take = |length: usize| {
                 let (taken, tail) = rest.split_at_checked(length).ok_or_else(damaged)?;
                 *rest = tail;

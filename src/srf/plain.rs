@@ -15,6 +15,9 @@ use crate::records::reads::Style;
 /// The most bytes of a buffer: offsets are 32-bit numbers with a sign.
 const MAX_BYTES: usize = i32::MAX as usize;
 
+/// The most rows of a batch.
+pub(super) const MAX_ROWS: usize = 1 << 24;
+
 /// What decides which columns a chunk has, and of which types.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape<'a> {
@@ -337,7 +340,7 @@ pub(super) fn batch(
     fields: Fields,
 ) -> Result<Batch> {
     let (places, count) = shape.places();
-    if buffers.len() != shape.buffer_count() || rows > MAX_BYTES / 8 {
+    if buffers.len() != shape.buffer_count() || rows > MAX_ROWS {
         return Err(wrong());
     }
     let from = Reader { buffers, rows };

@@ -21,6 +21,7 @@ mod cache;
 pub mod doctor;
 mod failure;
 mod input;
+mod links;
 mod location;
 mod login;
 mod meter;

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 
 /// The largest object that is read whole.
 const MAX_WHOLE: u64 = 1 << 30;
+/// The longest range of an object that is read.
+const MAX_RANGE: u64 = 1 << 32;
 
 /// Bytes `range` of the object `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +72,13 @@ impl Store {
         if let Some(bytes) = self.0.cache.as_ref().and_then(|c| c.read(key, &(0..size))) {
             return Ok(bytes);
         }
-        let bytes = self.get(key)?;
+        let inner = self.0.clone();
+        let wanted = key.to_owned();
+        let bytes = start_wave(&self.0.meter, |wave| async move {
+            let most = size.min(MAX_WHOLE);
+            inner.fetch_whole(wave, &wanted, most).await.map_err(|f| f.error)
+        })
+        .wait()?;
         if bytes.len() as u64 != size {
             return Err(Error::corrupt("the object does not have the size recorded for it")
                 .expected(format!("{size} bytes"))
@@ -94,7 +102,7 @@ impl Store {
         let inner = self.0.clone();
         let key = key.to_owned();
         start_wave(&self.0.meter, |wave| async move {
-            match inner.lookup(wave, &key).await? {
+            match inner.lookup(wave, &key, MAX_WHOLE).await? {
                 Lookup::Found(bytes) => Ok(Some(bytes)),
                 Lookup::Missing => Ok(None),
                 Lookup::Denied(error) => Err(error),
@@ -104,10 +112,11 @@ impl Store {
 
     /// As [`Self::find`], in the background, for callers who can tell from other answers of this
     /// store what a denial means.
-    pub fn start_lookup(&self, key: &str) -> Pending<Lookup> {
+    /// An object of more than `most` bytes is an error.
+    pub fn start_lookup(&self, key: &str, most: u64) -> Pending<Lookup> {
         let inner = self.0.clone();
         let key = key.to_owned();
-        start_wave(&self.0.meter, |wave| async move { inner.lookup(wave, &key).await })
+        start_wave(&self.0.meter, |wave| async move { inner.lookup(wave, &key, most).await })
     }
 
     /// The size of an object in bytes, or `None` when there is none.
@@ -196,6 +205,12 @@ impl Inner {
                 .found(format!("{:?}", request.range))
                 .at(self.name_of(&request.key)));
         }
+        if request.range.end - request.range.start > MAX_RANGE {
+            return Err(Error::corrupt("a byte range is longer than any object")
+                .expected(format!("at most {MAX_RANGE} bytes"))
+                .found(format!("{:?}", request.range))
+                .at(self.name_of(&request.key)));
+        }
         Ok(())
     }
 
@@ -206,8 +221,8 @@ impl Inner {
             .map_err(|_| Error::internal("the store was closed while in use"))
     }
 
-    async fn lookup(&self, wave: Wave, key: &str) -> Result<Lookup> {
-        match self.fetch_whole(wave, key, MAX_WHOLE).await {
+    async fn lookup(&self, wave: Wave, key: &str, most: u64) -> Result<Lookup> {
+        match self.fetch_whole(wave, key, most).await {
             Ok(bytes) => Ok(Lookup::Found(bytes)),
             Err(failure) => match failure.reason {
                 Reason::Missing => Ok(Lookup::Missing),
@@ -254,9 +269,10 @@ impl Inner {
         match answer {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(length)) => Err(Failure::refused(
-                Error::corrupt("the object is larger than anything this program writes")
+                Error::corrupt("the object is larger than it can be")
                     .expected(format!("at most {most} bytes"))
                     .found(format!("{length} bytes"))
+                    .help("restore the dataset from a copy")
                     .at(name),
             )),
             Err(cause) => {

@@ -14,11 +14,12 @@ use object_store::{ObjectStore, PutMode, PutOptions};
 use super::{
     Inner, Store,
     failure::{Failure, Reason, is_damage_on_the_way},
+    links,
     meter::Wave,
     runtime::{Pending, start_wave},
     validate_key,
 };
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// How often bytes are sent that arrive damaged.
 const SENDS: u32 = 3;
@@ -156,6 +157,7 @@ impl Store {
         start_wave(&self.0.meter, |wave| async move {
             let client = inner.writable()?;
             let paths = keys.iter().map(|key| inner.path(key)).collect::<Result<Vec<_>>>()?;
+            keys.iter().try_for_each(|key| inner.check_links(key))?;
             inner.meter.start(wave);
             let _permit = inner.permit().await?;
             let mut answers = client.delete_stream(stream::iter(paths.into_iter().map(Ok)).boxed());
@@ -224,6 +226,9 @@ impl Store {
                 })
                 .collect();
             objects.sort_by(|a, b| a.key.cmp(&b.key));
+            if let Some(root) = &inner.folder {
+                objects.retain(|object| !links::is_behind_link(root, &object.key));
+            }
             Ok(objects)
         })
         .wait()
@@ -248,6 +253,7 @@ impl Inner {
         mode: PutMode,
     ) -> Result<(), Failure> {
         let path = self.path(key).map_err(Failure::refused)?;
+        self.check_links(key).map_err(Failure::refused)?;
         let client = self.writable().map_err(Failure::refused)?;
         self.meter.start(wave);
         let _permit = self.permit().await.map_err(Failure::refused)?;
@@ -276,6 +282,10 @@ impl Inner {
             }
             failure
         })
+    }
+
+    fn check_links(&self, key: &str) -> Result<()> {
+        links::check(self.folder.as_deref(), key).at(|| self.name_of(key))
     }
 
     pub(super) fn note_new_folder(&self) {

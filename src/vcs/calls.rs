@@ -291,7 +291,8 @@ impl CallView {
         let texts = TextView::load(&mut streams, stream::LENGTHS, stream::TEXTS)?;
         let list = streams.take(stream::ROWS);
         let mut cursor = Cursor::new(&list, "cell rows");
-        let (mut kinds, mut mixed, mut text) = (Vec::with_capacity(rows), Vec::new(), 0_usize);
+        let mut kinds = Vec::with_capacity(rows.min(list.len()));
+        let (mut mixed, mut text) = (Vec::new(), 0_usize);
         for _ in 0..rows {
             let first_text = text;
             let kind = match cursor.number::<u32>()? {

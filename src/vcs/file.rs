@@ -22,6 +22,7 @@ use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnPath;
 
+use super::thrift;
 use crate::columnar::{Kind, PageCompression, ParquetFile};
 use crate::error::{Error, Result};
 
@@ -171,6 +172,9 @@ pub(super) fn finish(file: ParquetFile) -> Result<Finished> {
     Ok(Finished { footer: end.saturating_sub(length)..end, checksums, bytes })
 }
 
+/// Most rows of a row group that is read.
+const MOST_ROWS: usize = 1 << 24;
+
 /// The metadata of a file.
 #[derive(Clone)]
 pub(super) struct Footer {
@@ -182,7 +186,9 @@ impl Footer {
     /// Reads the metadata at the end of a file.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let damaged = |error| Error::corrupt("the metadata of a Parquet file").caused_by(error);
+        thrift::check(bytes)?;
         let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?);
+        check_places(&metadata)?;
         // Other programs' descriptions of the schema are not looked at.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let arrow = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(damaged)?;
@@ -218,14 +224,18 @@ impl Footer {
         let damaged = |error: &dyn std::fmt::Display| {
             Error::corrupt("a row group of a Parquet file").found(error)
         };
-        let rows = self.metadata.row_groups().get(group).map_or(0, |group| group.num_rows());
-        let rows = usize::try_from(rows).unwrap_or(0);
+        let found = self.metadata.row_groups().get(group);
+        let rows =
+            found.ok_or_else(|| damaged(&"fewer row groups than the index says"))?.num_rows();
+        let rows = usize::try_from(rows).ok().filter(|&rows| rows <= MOST_ROWS);
+        let rows = rows.ok_or_else(|| damaged(&"more rows than any real one has"))?;
         if roots.is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
             let columns = Arc::new(Schema::empty());
             return RecordBatch::try_new_with_options(columns, Vec::new(), &options)
                 .map_err(|error| damaged(&error));
         }
+        parts.iter().try_for_each(|(_, bytes)| thrift::check_pages(bytes))?;
         let schema = self.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
         let reader =
@@ -241,6 +251,19 @@ impl Footer {
             (Some(Err(error)), _) | (_, Some(Err(error))) => Err(damaged(&error)),
             _ => Err(damaged(&"another number of rows than it declares")),
         }
+    }
+}
+
+/// Checks that columns lie somewhere: the library ends the program where one does not.
+fn check_places(metadata: &ParquetMetaData) -> Result<()> {
+    let mut columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let is_place = columns.all(|column| {
+        let dictionary = column.dictionary_page_offset().unwrap_or(0);
+        column.data_page_offset().min(dictionary).min(column.compressed_size()) >= 0
+    });
+    match is_place {
+        true => Ok(()),
+        false => Err(Error::corrupt("a column of a Parquet file has a negative place or size")),
     }
 }
 

@@ -42,6 +42,7 @@ pub mod select;
 mod sites;
 pub mod table;
 pub mod text;
+pub(crate) mod thrift;
 pub mod verify;
 pub mod write;
 

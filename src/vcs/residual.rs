@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The longest stream that is read.
 const MAX_STREAM: usize = 1 << 30;
 
+/// How many streams of the greatest expansion there may be.
+const MOST_LARGE: usize = 8;
+
 /// Streams by id.
 #[derive(Debug, Default)]
 pub(super) struct Streams(BTreeMap<u32, Vec<u8>>);
@@ -57,7 +60,7 @@ impl Streams {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let mut cursor = Cursor::new(bytes, "residual");
         let count: usize = cursor.number()?;
-        let mut entries = Vec::new();
+        let (mut entries, mut whole) = (Vec::new(), 0_usize);
         for _ in 0..count {
             let id: u32 = cursor.number()?;
             let codec = Codec::from_u8(cursor.byte()?)?;
@@ -65,8 +68,11 @@ impl Streams {
             if len > MAX_STREAM {
                 return Err(Error::corrupt("a stream of exceptions is longer than any real one"));
             }
+            whole = whole.saturating_add(len);
             entries.push((id, codec, len, coded));
         }
+        // Streams are bounded one by one, and there are not so many.
+        codec::check_expansion(bytes.len(), whole / MOST_LARGE)?;
         let mut streams = BTreeMap::new();
         for (id, codec, len, coded) in entries {
             streams.insert(id, codec::decode(codec, cursor.take(coded)?, len)?);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::{Physical, list_of};
 use super::genotype::{OTHER, PLANES};
+use crate::codec;
 use crate::error::{Error, Result};
 
 /// Most samples whose fields have columns of their own, beside those of the sites.
@@ -294,8 +295,9 @@ impl Schema {
         let failed = |error| Error::corrupt("decompressing the schema").caused_by(error);
         let mut json = Vec::new();
         let decoder = zstd::stream::read::Decoder::new(object).map_err(failed)?;
-        decoder.take(MAX_SCHEMA + 1).read_to_end(&mut json).map_err(failed)?;
-        if json.len() as u64 > MAX_SCHEMA {
+        let most = codec::most_expanded(object.len()).min(MAX_SCHEMA);
+        decoder.take(most + 1).read_to_end(&mut json).map_err(failed)?;
+        if json.len() as u64 > most {
             return Err(Error::corrupt("the schema is longer than any real one"));
         }
         Ok((Self::from_json(&json)?, json))

@@ -429,7 +429,7 @@ impl SiteView {
         let list = streams.take(stream::ROWS);
         let mut cursor = Cursor::new(&list, "template rows");
         let (mut row_ids, mut first_text, mut text) =
-            (Vec::with_capacity(rows), Vec::new(), 0_usize);
+            (Vec::with_capacity(rows.min(list.len())), Vec::new(), 0_usize);
         for _ in 0..rows {
             let id: u32 = cursor.number()?;
             let count =

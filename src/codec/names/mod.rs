@@ -210,6 +210,7 @@ fn put_verbatim(
 /// # Errors
 /// `Corrupt` when the bytes cannot be what [`encode`] wrote for names of that number and length.
 pub fn decode(bytes: &[u8], count: usize, raw_len: usize) -> Result<(Vec<u8>, Vec<u32>)> {
+    super::check_expansion(bytes.len(), raw_len)?;
     let mut bytes = bytes;
     let mut templates = Vec::new();
     for _ in 0..take_u8(&mut bytes)? {

@@ -31,7 +31,9 @@ pub fn encode(quals: &[u8], read_lens: &[u32], selectors: &[u8], effort: Effort)
         return coded;
     }
     match encode_model(quals, read_lens, selectors) {
-        Some(bytes) if bytes.len() < coded.bytes.len() => Coded { codec: Codec::Quality, bytes },
+        Some(bytes) if bytes.len() < coded.bytes.len() => {
+            Coded { codec: Codec::Quality, bytes }.credible(quals)
+        }
         _ => coded,
     }
 }
@@ -50,6 +52,7 @@ pub fn decode(
     if read_lens.iter().map(|&len| u64::from(len)).sum::<u64>() != total as u64 {
         return Err(Error::corrupt("read lengths do not sum to the number of qualities"));
     }
+    super::check_expansion(bytes.len(), total)?;
     if codec != Codec::Quality {
         return super::decode(codec, bytes, total);
     }

@@ -296,7 +296,13 @@ pub(super) fn check_all(
     let plan = Plan::all(store, details, objects, all, order)?;
     let mates = u64::from(details.reads_per_row);
     let mut rows = 0;
-    let mut seen = vec![0_u64; (details.total_reads / mates).div_ceil(64) as usize];
+    let planned: u64 = plan.tasks.iter().map(|task| u64::from(task.entry().rows)).sum();
+    if Some(planned) != details.total_reads.checked_div(mates) {
+        return Err(Error::corrupt("the index has another number of reads than the manifest")
+            .expected(details.total_reads)
+            .found(planned.saturating_mul(mates)));
+    }
+    let mut seen = vec![0_u64; planned.div_ceil(64) as usize];
     let again = || Error::corrupt("the view in another order has other rows than the dataset");
     fetch(
         store,
@@ -316,7 +322,7 @@ pub(super) fn check_all(
             for number in numbers {
                 let word = seen.get_mut((number / 64) as usize).ok_or_else(again)?;
                 let bit = 1 << (number % 64);
-                if *word & bit != 0 || number >= details.total_reads / mates {
+                if *word & bit != 0 || number >= planned {
                     return Err(again());
                 }
                 *word |= bit;

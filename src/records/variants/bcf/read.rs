@@ -184,7 +184,9 @@ fn text_of(header: &Header, batch: &Batch, name: &str) -> Result<Piece> {
         let (site, after) = rest.split_at(site);
         let (samples, after) = after.split_at(samples);
         rest = after;
+        let start = piece.text.len();
         push_record(header, site, samples, &mut piece.text)
+            .and_then(|()| check_line(&piece.text[start..]))
             .at(|| {
                 // Lengths are not among the bytes.
                 let lengths = 8 * (record - batch.first + 1);
@@ -194,6 +196,17 @@ fn text_of(header: &Header, batch: &Batch, name: &str) -> Result<Piece> {
         piece.ends.push(piece.text.len());
     }
     Ok(piece)
+}
+
+/// A line feed in a text of the record would make two lines of one.
+fn check_line(line: &[u8]) -> Result<()> {
+    match memchr::memchr(b'\n', line) {
+        None => Ok(()),
+        Some(_) => {
+            Err(Error::input("a text of the record holds a line feed, which VCF cannot say")
+                .help("repair the file"))
+        }
+    }
 }
 
 impl Frames {
