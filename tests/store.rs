@@ -48,7 +48,9 @@ fn test_store_reads_back_what_it_wrote() {
         assert_eq!(store.get("a/b.bin").unwrap(), bytes(2000));
         assert_eq!(store.get("a/empty").unwrap(), Bytes::new());
         assert_eq!(store.size("a/b.bin").unwrap(), Some(2000));
-        assert!(matches!(store.start_lookup("a/b.bin", 100).wait().unwrap(), Lookup::Found(_)));
+        assert!(matches!(store.start_lookup("a/b.bin", 2000).wait().unwrap(), Lookup::Found(_)));
+        let error = store.start_lookup("a/b.bin", 1999).wait().map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
         assert!(matches!(store.start_lookup("x", 100).wait().unwrap(), Lookup::Missing));
     });
 }

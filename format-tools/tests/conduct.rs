@@ -18,7 +18,7 @@ fn test_usage_errors_exit_2_with_advice() {
         &["bam-to-paf", "only-an-input"],
         &["bam-to-paf", "a", "b", "--input", "c"],
         &["bam-to-paf", "a", "b", "--chunk-size", "large"],
-        &["info", "x", "--at", "newest"],
+        &["info", "x", "--at", "the newest"],
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));

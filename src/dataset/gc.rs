@@ -176,7 +176,7 @@ fn kept_manifests(store: &Store, newest: &Manifest) -> Result<Vec<Manifest>> {
         }
         find_version(store, version)?.ok_or_else(|| missing(store, &manifest_path(version)))
     };
-    newest.kept_versions().into_iter().map(read).collect()
+    newest.kept_versions().map(read).collect()
 }
 
 /// The version from which on all are kept: versions are given up from the oldest on, as long as all

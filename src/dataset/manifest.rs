@@ -335,11 +335,12 @@ impl Manifest {
         is_recent || self.tags.values().any(|&tagged| tagged == version)
     }
 
-    /// The versions whose objects all exist as of this version, from the oldest on.
-    pub fn kept_versions(&self) -> Vec<u64> {
+    /// The versions whose objects all exist as of this version, from the oldest on: as many as the
+    /// manifest claims, which are not to be gathered before one of them was found.
+    pub fn kept_versions(&self) -> impl Iterator<Item = u64> + use<> {
         let tagged = self.tags.values().copied().filter(|&tagged| tagged < self.oldest_version);
         let older: BTreeSet<u64> = tagged.collect();
-        older.into_iter().chain(self.oldest_version..=self.dataset_version).collect()
+        older.into_iter().chain(self.oldest_version..=self.dataset_version)
     }
 
     /// The names of `version`, as of this version.

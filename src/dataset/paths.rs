@@ -60,13 +60,14 @@ pub(super) fn token_path(
     Ok(path)
 }
 
-/// The token in a path, if it has one: 16 hexadecimal digits between the last two dots.
+/// The token in a path, if it has one: 16 hexadecimal digits between two dots. Where there are
+/// several, it is the last, since an extension such as `sam.zst` has dots but no such part.
 pub(super) fn token_of(path: &str) -> Option<&str> {
-    let file = path.rsplit('/').next()?;
-    let (rest, _) = file.rsplit_once('.')?;
-    let (_, token) = rest.rsplit_once('.')?;
-    let plain = token.len() == 16 && token.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    plain.then_some(token)
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let (_, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let (_, rest) = file.split_once('.')?;
+    let (rest, _) = rest.rsplit_once('.')?;
+    rest.rsplit('.').find(|part| part.len() == 16 && part.bytes().all(is_hex))
 }
 
 /// The folder of each of `names`, in their order: the name itself where that is harmless
@@ -159,6 +160,8 @@ mod tests {
         let id = TransactionId::from_bytes([0xab; 16]);
         let path = token_path("chr1", "chunk_0-1", id, "bin").unwrap();
         assert_eq!(path, "chr1/chunk_0-1.abababababababab.bin");
+        assert_eq!(token_of(&path), Some(id.token().as_str()));
+        let path = token_path("", "_header", id, "sam.zst").unwrap();
         assert_eq!(token_of(&path), Some(id.token().as_str()));
         assert_eq!(token_of("README.txt"), None);
         assert_eq!(token_of("a.ABABABABABABABAB.bin"), None);

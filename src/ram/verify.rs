@@ -9,8 +9,8 @@ use crate::dataset::{self, At, ChunkEntry, Counts, Dataset, METADATA, Problem, R
 use crate::error::{Error, Result};
 use crate::pipeline::Progress;
 
-/// Checks a dataset: every object against its checksum, every batch by decoding it, every count
-/// against the manifest, and the index against the chunks.
+/// Checks a dataset: every object against its checksum, every batch and header by decoding it, every
+/// count against the manifest, and the index against the chunks.
 ///
 /// # Errors
 ///
@@ -66,12 +66,24 @@ fn check_counts(
         let reader = Reader::open(dataset.store(), at.clone(), content, &Request::default())?;
         let work = |_: &_, columns: arrow_array::RecordBatch| Ok((columns.num_rows() as u64, ()));
         rows += reader.scan(&reader.tasks, threads, None, work, |_, ()| Ok(()))?.rows;
+        if content == Content::Alignments {
+            check_headers(&reader)?;
+        }
     }
     let expected = report.counts.get(ROWS).copied().unwrap_or(0);
     if rows != expected {
         return Err(Error::corrupt("the index lists other rows than the chunks have")
             .expected(expected)
             .found(rows));
+    }
+    Ok(())
+}
+
+fn check_headers(reader: &Reader) -> Result<()> {
+    for part in &reader.parts {
+        for number in 0..part.list.samples.len() {
+            reader.header_of(part, number)?;
+        }
     }
     Ok(())
 }

@@ -71,6 +71,11 @@ impl Location {
             return Err(Error::usage(format!("not a {}:// URL", service.scheme()))
                 .expected(format!("{}://BUCKET/PREFIX", service.scheme())));
         }
+        if key.contains('?') {
+            return Err(Error::usage(format!("a {}:// URL has no query", service.scheme()))
+                .help("give a signed URL as https://, or let the credentials sign")
+                .at(format!("{}://{bucket}", service.scheme())));
+        }
         let key = key.trim_end_matches('/');
         if !key.is_empty() && key.split('/').any(|s| matches!(s, "" | "." | "..")) {
             return Err(Error::usage("the URL holds an empty, '.' or '..' segment")

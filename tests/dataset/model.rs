@@ -344,8 +344,11 @@ impl Model {
     }
 }
 
+/// The ids of actors are above those that the checks of all states use up.
+const ACTORS: u64 = 1 << 40;
+
 fn writer(name: &'static str, operation: Operation, number: u64) -> Actor {
-    let id = id_of(1_000 + number);
+    let id = id_of(ACTORS + number);
     let work = move |store: &Store| {
         let base = Dataset::find(store)?;
         let transaction = Transaction::begin(store, base.as_ref(), id)?;
@@ -365,7 +368,8 @@ fn writer(name: &'static str, operation: Operation, number: u64) -> Actor {
 /// Gives up all versions but the newest, and takes everything without a version for left over, as a
 /// collection does whose clock is a year ahead.
 fn collector() -> Actor {
-    let options = GcOptions { id: id_of(2_000), now: written() + YEAR, ..gc_options(1, 0) };
+    let options =
+        GcOptions { id: id_of(ACTORS + 2_000), now: written() + YEAR, ..gc_options(1, 0) };
     let work = move |store: &Store| dataset::gc(store, &options).map(drop);
     Actor { name: "gc", id: None, work: Box::new(work), has_faults: true }
 }
@@ -373,7 +377,7 @@ fn collector() -> Actor {
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 fn roller() -> Actor {
-    let id = id_of(3_000);
+    let id = id_of(ACTORS + 3_000);
     let work = move |store: &Store| match dataset::rollback(store, &At::Version(1), NOW, id) {
         // The collection was first.
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("given up")),
@@ -383,7 +387,7 @@ fn roller() -> Actor {
 }
 
 fn tagger(name: &'static str, at: At, number: u64) -> Actor {
-    let id = id_of(4_000 + number);
+    let id = id_of(ACTORS + 4_000 + number);
     let work = move |store: &Store| match dataset::tag(store, name, &at, NOW, id) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("given up")),
         outcome => outcome.map(drop),
@@ -392,7 +396,7 @@ fn tagger(name: &'static str, at: At, number: u64) -> Actor {
 }
 
 fn untagger(name: &'static str) -> Actor {
-    let id = id_of(5_000);
+    let id = id_of(ACTORS + 5_000);
     let work = move |store: &Store| match dataset::untag(store, name, NOW, id) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("no such tag")),
         outcome => outcome.map(drop),

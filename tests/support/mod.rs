@@ -4,6 +4,7 @@
 use genomic_objects::error::Result;
 use genomic_objects::store::{Credentials, Store, StoreOptions};
 use tempfile::TempDir;
+use testkit::moto::{self, Amazon};
 use testkit::s3;
 
 /// Options that reach the S3 server of a test, whatever the environment says.
@@ -25,6 +26,28 @@ pub(crate) fn s3_store(server: &s3::Server, prefix: &str) -> Store {
     Store::open(&format!("s3://{}/{prefix}", s3::BUCKET), &s3_options(server)).unwrap()
 }
 
+/// Options that reach the model of Amazon's service.
+pub(crate) fn amazon_options(amazon: &Amazon) -> StoreOptions {
+    StoreOptions {
+        endpoint_url: Some(amazon.endpoint().into()),
+        region: Some(moto::REGION.into()),
+        credentials: Some(Credentials {
+            access_key_id: moto::ACCESS_KEY.into(),
+            secret_access_key: moto::SECRET_KEY.into(),
+            session_token: None,
+        }),
+        ..StoreOptions::default()
+    }
+}
+
+/// A prefix of a new bucket.
+pub(crate) fn amazon_store(amazon: &Amazon, prefix: &str) -> Store {
+    let location = format!("s3://{}/{prefix}", amazon.new_name());
+    let store = Store::open(&location, &amazon_options(amazon)).unwrap();
+    assert!(store.create_bucket().unwrap(), "the bucket is there already");
+    store
+}
+
 /// A folder below `dir` that does not exist yet.
 pub(crate) fn disk_store(dir: &TempDir) -> Store {
     let path = dir.path().join("not/yet/there.paf");
@@ -41,6 +64,10 @@ pub(crate) fn on_every_store(test: impl Fn(&Store)) {
     println!("on S3");
     let server = s3::Server::start().unwrap();
     test(&s3_store(&server, "some/prefix.paf"));
+    if let Some(amazon) = moto::amazon() {
+        println!("on a model of Amazon's service");
+        test(&amazon_store(amazon, "some/prefix.paf"));
+    }
 }
 
 /// Flips a bit of every `step`th byte of every object, one after the other: what a dataset answers

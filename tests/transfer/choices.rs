@@ -6,13 +6,13 @@ use genomic_objects::{
     store::{Store, StoreOptions},
 };
 use testkit::{
-    s3,
+    moto, s3,
     server::{Fault, Logged},
 };
 
 use crate::{
     commit, noise,
-    support::{s3_options, s3_store},
+    support::{amazon_options, s3_options, s3_store},
 };
 
 fn requests(options: StoreOptions, work: impl Fn(&Store)) -> Vec<Logged> {
@@ -110,7 +110,6 @@ fn test_bucket_is_made_once() {
     let server = s3::Server::start().unwrap();
     let options = s3_options(&server);
     let store = Store::open("s3://new-bucket/x.test", &options).unwrap();
-    assert!(store.put("a", noise(1, 10)).is_err());
     assert!(store.create_bucket().unwrap());
     commit(&store, Operation::Create, &[10]);
     assert!(
@@ -124,4 +123,16 @@ fn test_bucket_is_made_once() {
     // The server of the tests has no rules; what it says to that is told.
     let error = store.allow_web_pages(&["*".into()]).unwrap_err();
     assert!(error.to_string().contains("NotImplemented"), "{error}");
+}
+
+#[test]
+fn test_missing_bucket_is_named_and_can_be_made() {
+    let Some(amazon) = moto::amazon() else { return };
+    let bucket = amazon.new_name();
+    let store = Store::open(&format!("s3://{bucket}/x.test"), &amazon_options(amazon)).unwrap();
+    let error = store.put("a", noise(1, 10)).unwrap_err();
+    assert!(error.to_string().contains(&bucket), "{error}");
+    assert!(error.to_string().contains("NoSuchBucket"), "{error}");
+    assert!(store.create_bucket().unwrap() && !store.create_bucket().unwrap());
+    commit(&store, Operation::Create, &[10]);
 }
