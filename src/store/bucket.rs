@@ -1,4 +1,5 @@
-//! Making a bucket, and letting web pages read one: requests that no client of objects has.
+//! Making a bucket, letting web pages read one, and sending bytes with a wrong digest: requests that
+//! no client of objects has.
 //!
 //! Each is one request to the address of the bucket, signed as a URL, which S3 and what speaks like
 //! it accept for any request.
@@ -91,26 +92,44 @@ impl Store {
 
     /// A PUT to the bucket itself, or to one of its settings.
     fn ask_bucket(&self, setting: Option<&str>, body: String) -> Result<Answer> {
-        let Some(signer) = self.0.backend.signer.clone() else {
-            return Err(Error::usage("a bucket is not managed without credentials"));
-        };
         let mut options = SignedUrlOptions::new();
         if let Some(setting) = setting {
             options = options.with_query([(setting, "")]);
         }
-        let name = self.name("");
+        let digest = Md5::digest(body.as_bytes()).into();
+        let answer = self.put_signed(Path::default(), &options, body, digest)?;
+        answer.ok_or_else(|| Error::usage("a bucket is not managed without credentials"))
+    }
+
+    /// A PUT of an object whose bytes are said to have another MD5 than they have: a store that
+    /// looks refuses it. `None` where there is nothing to sign it with.
+    pub(super) fn put_damaged(&self, key: &str) -> Result<Option<Answer>> {
+        let path = self.0.path(key)?;
+        let digest = Md5::digest(b"what was sent").into();
+        self.put_signed(path, &SignedUrlOptions::new(), "what arrived".to_owned(), digest)
+    }
+
+    /// A PUT by a signed URL, with the MD5 that its body should have.
+    fn put_signed(
+        &self,
+        path: Path,
+        options: &SignedUrlOptions,
+        body: String,
+        digest: [u8; 16],
+    ) -> Result<Option<Answer>> {
+        let Some(signer) = self.0.backend.signer.clone() else { return Ok(None) };
+        let (name, options) = (self.name(""), options.clone());
         start(async move {
             let failed = || Error::store("the bucket could not be reached").at(&name);
             let url = signer
-                .signed_url_opts(Method::PUT, &Path::default(), PATIENCE, &options)
+                .signed_url_opts(Method::PUT, &path, PATIENCE, &options)
                 .await
                 .map_err(|error| failed().caused_by(brief(&error.to_string())))?;
             let client = reqwest::Client::builder().timeout(PATIENCE).build();
             let client = client.map_err(|error| failed().caused_by(error))?;
-            let digest = STANDARD.encode(Md5::digest(body.as_bytes()));
             let answer = client
                 .put(url)
-                .header("content-md5", digest)
+                .header("content-md5", STANDARD.encode(digest))
                 .header("content-type", "application/xml")
                 .body(body)
                 .send()
@@ -118,14 +137,15 @@ impl Store {
                 .map_err(|error| failed().caused_by(error.without_url()))?;
             let status = answer.status().as_u16();
             let text = answer.text().await.unwrap_or_default();
-            Ok(Answer { status, text })
+            Ok(Some(Answer { status, text }))
         })
         .wait()
     }
 }
 
-struct Answer {
-    status: u16,
+/// What a server said.
+pub(super) struct Answer {
+    pub(super) status: u16,
     text: String,
 }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{Creation, RangeRequest, Store};
+use object_store::{GetOptions, ObjectStore as _, ObjectStoreExt as _};
+
+use super::{Creation, RangeRequest, Store, failure::Failure, parts::Parts, runtime::start};
 use crate::error::{Error, Result};
 
 /// How many writers race for one object.
@@ -19,6 +21,8 @@ const RIVALS: usize = 32;
 const RACES: usize = 8;
 /// How often an object is replaced and read again.
 const REPLACEMENTS: u8 = 8;
+/// The least that S3 takes as a part that is not the last.
+const PART: usize = 5 << 20;
 /// A clock that is off by more confuses the grace of collections and signed requests.
 const TOLERABLE_SKEW: Duration = Duration::from_secs(300);
 
@@ -91,10 +95,13 @@ pub fn examine(store: &Store, folder: &str, now: SystemTime) -> Result<Diagnosis
 fn try_all(store: &Store, folder: &str, now: SystemTime) -> Result<Vec<Finding>> {
     Ok(vec![
         gives_back(store, folder)?,
+        joins_parts(store, folder)?,
         shows_the_newest(store, folder)?,
         reads_ranges(store, folder)?,
         keeps_what_exists(store, folder)?,
         lets_one_creator_win(store, folder)?,
+        notices_a_replaced_object(store, folder)?,
+        refuses_damaged_bytes(store, folder)?,
         lists(store, folder)?,
         deletes(store, folder)?,
         tells_the_time(store, folder, now)?,
@@ -120,6 +127,42 @@ fn gives_back(store: &Store, folder: &str) -> Result<Finding> {
     }
     let seen = if wrong.is_empty() { "0 B, 1 kB and 9 MiB".to_owned() } else { wrong.join(", ") };
     Ok(finding("an object comes back as it was written", Need::Everything, wrong.is_empty(), seen))
+}
+
+fn joins_parts(store: &Store, folder: &str) -> Result<Finding> {
+    let promise = "an object sent in parts is there once all are, and not before";
+    let whole = pattern(12 << 20, 2);
+    let send = |key: &str, parts: usize| -> Result<Parts> {
+        let mut sent = store.start_parts(key, whole.len() as u64)?;
+        for at in (0..whole.len()).step_by(PART).take(parts) {
+            sent.put(whole.slice(at..whole.len().min(at + PART)))?;
+        }
+        Ok(sent)
+    };
+    let (given_up, complete) = (format!("{folder}/some_parts"), format!("{folder}/all_parts"));
+    let try_both = || -> Result<&str> {
+        drop(send(&given_up, 1)?);
+        if store.find(&given_up)?.is_some() {
+            return Ok("one of which a part was sent, and then given up, is there");
+        }
+        let sent = send(&complete, usize::MAX)?;
+        if store.find(&complete)?.is_some() {
+            return Ok("one is there before it is finished");
+        }
+        sent.finish()?;
+        Ok(match store.get(&complete)? == whole {
+            true => "",
+            false => "other bytes came back",
+        })
+    };
+    let (kept, seen) = match try_both() {
+        Ok("") => {
+            (true, "12 MiB in parts of 5 MiB came back, and parts given up left nothing".into())
+        }
+        Ok(wrong) => (false, wrong.to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    Ok(finding(promise, Need::Everything, kept, seen))
 }
 
 fn shows_the_newest(store: &Store, folder: &str) -> Result<Finding> {
@@ -202,6 +245,39 @@ fn lets_one_creator_win(store: &Store, folder: &str) -> Result<Finding> {
     Ok(finding(promise, Need::ConcurrentWriters, contested == 0, seen))
 }
 
+fn notices_a_replaced_object(store: &Store, folder: &str) -> Result<Finding> {
+    let promise = "a read that asks for a state of an object gets no other";
+    let key = format!("{folder}/changed");
+    store.put(&key, Bytes::from_static(b"first"))?;
+    let Some(first) = store.state(&key)? else {
+        return Ok(finding(promise, Need::Comfort, true, "it gives objects no ETag".to_owned()));
+    };
+    let same = store.is_in_state(&key, &first)?;
+    store.put(&key, Bytes::from_static(b"the second"))?;
+    let (kept, seen) = match (same, store.is_in_state(&key, &first)?) {
+        (false, _) => (false, "the object is refused though it did not change"),
+        (_, true) => (false, "If-Match is ignored, so that an input may change while it is read"),
+        (true, false) => (true, "If-Match is honoured"),
+    };
+    Ok(finding(promise, Need::Comfort, kept, seen.to_owned()))
+}
+
+fn refuses_damaged_bytes(store: &Store, folder: &str) -> Result<Finding> {
+    let promise = "bytes that arrive damaged are refused";
+    let key = format!("{folder}/damaged");
+    let (kept, seen) = match store.put_damaged(&key)? {
+        None => (true, "not tried: nothing here signs requests".to_owned()),
+        Some(answer) if answer.status >= 400 && store.find(&key)?.is_none() => {
+            (true, format!("a wrong checksum is answered with {}", answer.status))
+        }
+        Some(answer) => {
+            let what = "a wrong checksum is not looked at; 'verify' finds what was damaged";
+            (false, format!("{what} (status {})", answer.status))
+        }
+    };
+    Ok(finding(promise, Need::Comfort, kept, seen))
+}
+
 fn lists(store: &Store, folder: &str) -> Result<Finding> {
     let names = |prefix: &str| -> Result<Vec<String>> {
         Ok(store.list(prefix)?.into_iter().map(|object| object.key).collect())
@@ -267,5 +343,31 @@ impl Store {
         let stayed = self.get(key)? == b"first"[..];
         self.delete(&[key.to_owned()])?;
         Ok(is_refused && stayed)
+    }
+
+    /// What tells the state of an object from any other: its ETag, if it has one.
+    fn state(&self, key: &str) -> Result<Option<String>> {
+        let (inner, key) = (self.0.clone(), key.to_owned());
+        start(async move {
+            let meta = inner.backend.read.head(&inner.path(&key)?).await;
+            let meta = meta.map_err(|cause| Failure::new(&cause, &inner.name_of(&key)).error)?;
+            // Weak ones cannot be used in a condition.
+            Ok(meta.e_tag.filter(|tag| !tag.starts_with("W/")))
+        })
+        .wait()
+    }
+
+    /// Whether the object is given to a read that asks for this state of it.
+    fn is_in_state(&self, key: &str, state: &str) -> Result<bool> {
+        let (inner, key) = (self.0.clone(), key.to_owned());
+        let options = GetOptions { if_match: Some(state.to_owned()), ..GetOptions::default() };
+        start(async move {
+            match inner.backend.read.get_opts(&inner.path(&key)?, options).await {
+                Ok(_) => Ok(true),
+                Err(object_store::Error::Precondition { .. }) => Ok(false),
+                Err(cause) => Err(Failure::new(&cause, &inner.name_of(&key)).error),
+            }
+        })
+        .wait()
     }
 }
