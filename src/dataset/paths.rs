@@ -60,13 +60,23 @@ pub(super) fn token_path(
     Ok(path)
 }
 
-/// The token in a path, if it has one: 16 hexadecimal digits between the last two dots.
-pub(super) fn token_of(path: &str) -> Option<&str> {
+/// The token in a path, if it has one: 16 hexadecimal digits between two dots, before an extension
+/// that may have dots itself.
+///
+/// ```
+/// use genomic_objects::dataset::token_of;
+///
+/// assert_eq!(token_of("a/x.0123456789abcdef.json.zst"), Some("0123456789abcdef"));
+/// assert_eq!(token_of("README.txt"), None);
+/// ```
+pub fn token_of(path: &str) -> Option<&str> {
     let file = path.rsplit('/').next()?;
-    let (rest, _) = file.rsplit_once('.')?;
-    let (_, token) = rest.rsplit_once('.')?;
-    let plain = token.len() == 16 && token.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    plain.then_some(token)
+    let (_, rest) = file.split_once('.')?;
+    let (rest, _) = rest.rsplit_once('.')?;
+    let is_token = |part: &&str| {
+        part.len() == 16 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    rest.rsplit('.').find(is_token)
 }
 
 /// The folder of each of `names`, in their order: the name itself where that is harmless
@@ -160,6 +170,9 @@ mod tests {
         let path = token_path("chr1", "chunk_0-1", id, "bin").unwrap();
         assert_eq!(path, "chr1/chunk_0-1.abababababababab.bin");
         assert_eq!(token_of(&path), Some(id.token().as_str()));
+        let path = token_path("", "_samples", id, "json.zst").unwrap();
+        assert_eq!(token_of(&path), Some(id.token().as_str()));
+        assert_eq!(token_of("0123456789abcdef.txt"), None);
         assert_eq!(token_of("README.txt"), None);
         assert_eq!(token_of("a.ABABABABABABABAB.bin"), None);
         assert!(token_path("../x", "a", id, "bin").is_err());

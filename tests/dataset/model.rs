@@ -99,11 +99,14 @@ struct Model {
     /// Every name that was ever written, with its bytes.
     names: HashMap<String, Bytes>,
     runs: u64,
+    /// Whether one of them purges, so that manifests may become stubs.
+    has_purge: bool,
 }
 
 impl Model {
     fn new(actors: Vec<Actor>) -> Self {
         Self {
+            has_purge: actors.iter().any(|actor| actor.name == "purge"),
             actors,
             stores: Interned::new(),
             requests: Interned::new(),
@@ -172,7 +175,12 @@ impl Model {
         }
         let asked = self.requests.get(request).clone();
         if let Request::Put(key, bytes) | Request::Create(key, bytes) = &asked {
-            assert!(!matches!(asked, Request::Put(..)) || !key.starts_with("_manifests/v"));
+            if matches!(asked, Request::Put(..)) && key.starts_with("_manifests/v") {
+                let objects = self.stores.get(store);
+                let [old, new] = [&objects[key], bytes].map(|b| Manifest::parse(b).unwrap());
+                let stands_for = old.stands_for.unwrap_or(old.digest);
+                assert_eq!(new.stands_for, Some(stands_for), "only stubs take their place");
+            }
             let is_named = key != "_metadata.json" && !key.starts_with("_manifests/v");
             if is_named && let Some(old) = self.names.insert(key.clone(), bytes.clone()) {
                 assert_eq!(old, bytes, "a name has one object");
@@ -188,11 +196,14 @@ impl Model {
         served
     }
 
-    /// Whether no other actor can change what the request says: a manifest stays as it is.
+    /// Whether no other actor can change what the request says: a manifest stays as it is, unless a
+    /// stub can take its place.
     fn is_settled(&self, store: u32, request: u32) -> bool {
+        let is_stub = |bytes: &Bytes| Manifest::parse(bytes).is_ok_and(|found| found.is_stub());
         match self.requests.get(request) {
-            Request::Get(key) => {
-                key.starts_with("_manifests/v") && self.stores.get(store).contains_key(key)
+            Request::Get(key) if key.starts_with("_manifests/v") => {
+                let found = self.stores.get(store).get(key);
+                found.is_some_and(|bytes| !self.has_purge || is_stub(bytes))
             }
             _ => false,
         }
@@ -372,6 +383,28 @@ fn collector() -> Actor {
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
+/// Takes all content away but a new chunk.
+fn purger() -> Actor {
+    let options = dataset::PurgeOptions {
+        created: NOW.into(),
+        id: id_of(2_500),
+        copies: Vec::new(),
+        dry_run: false,
+    };
+    let work = move |store: &Store| {
+        dataset::purge(store, &options, |base, transaction| {
+            if base.manifest().operation == Operation::Purge {
+                return Ok(None);
+            }
+            let mut content = draft(Operation::Purge);
+            content.chunks.push(upload_chunk(transaction, "chunk", 3)?);
+            Ok(Some(content))
+        })
+        .map(drop)
+    };
+    Actor { name: "purge", id: None, work: Box::new(work), has_faults: true }
+}
+
 fn roller() -> Actor {
     let id = id_of(3_000);
     let work = move |store: &Store| match dataset::rollback(store, &At::Version(1), NOW, id) {
@@ -432,6 +465,22 @@ fn test_model_of_two_writers_a_collection_and_a_rollback() {
             actor.has_faults = at == faulty;
         }
         assert!(Model::new(actors).explore(before(false)) > 10_000);
+    }
+}
+
+#[test]
+fn test_model_of_a_purge() {
+    let append = || writer("append", Operation::Append, 11);
+    let tag = || tagger("new", At::Version(1), 1);
+    for (mut actors, faulty) in [
+        (vec![append(), purger()], 2),
+        (vec![purger(), collector()], 2),
+        (vec![append(), tag(), purger()], 0),
+    ] {
+        for (at, actor) in actors.iter_mut().enumerate() {
+            actor.has_faults = at < faulty;
+        }
+        assert!(Model::new(actors).explore(before(false)) > 1_000);
     }
 }
 
