@@ -29,6 +29,7 @@ pub fn audit(store: &Store) -> Result<Vec<String>> {
         audit.check_names(&sizes, versions.len());
         audit.check_steps(&versions);
         audit.check_sources(&versions);
+        audit.check_stubs(&versions);
         audit.check_hint(&versions)?;
         audit.check_objects(&versions, &sizes)?;
     }
@@ -89,17 +90,29 @@ impl Audit<'_> {
 
     /// A rollback has the content of the version that it names.
     fn check_sources(&mut self, versions: &[Manifest]) {
-        for manifest in versions.iter().filter(|m| m.operation == Operation::Rollback) {
+        let rollbacks = versions.iter().filter(|m| m.operation == Operation::Rollback);
+        for manifest in rollbacks.filter(|manifest| !manifest.is_stub()) {
             let source = manifest
                 .source
                 .and_then(|source| versions.iter().find(|version| version.own_ref() == source));
             let repeats = source.is_some_and(|source| {
-                source.dataset_version < manifest.dataset_version && manifest.repeats(source)
+                let is_alike = source.is_stub() || manifest.repeats(source);
+                source.dataset_version < manifest.dataset_version && is_alike
             });
             if !repeats {
                 let place = manifest_path(manifest.dataset_version);
                 self.report(place, "a rollback repeats the version it names");
             }
+        }
+    }
+
+    /// Only manifests that a purge gave up are replaced by stubs.
+    fn check_stubs(&mut self, versions: &[Manifest]) {
+        let purges = versions.iter().filter(|m| m.operation == Operation::Purge);
+        let newest = purges.map(|manifest| manifest.dataset_version).max().unwrap_or(0);
+        for stub in versions.iter().filter(|m| m.is_stub() && m.dataset_version >= newest) {
+            let place = manifest_path(stub.dataset_version);
+            self.report(place, "only what a purge gave up has a stub");
         }
     }
 

@@ -317,6 +317,7 @@ impl Transaction {
             transaction: self.id,
             operation,
             source: None,
+            stands_for: None,
             oldest_version: 1,
             tags: Tags::new(),
             required_features: draft.required_features,

@@ -6,6 +6,7 @@ use super::{
     manifest::{Manifest, Operation},
     open::{At, Dataset, find_version, missing},
     paths::manifest_path,
+    purge::{self, Left},
     transfer::{Objects, send, sort_out},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub struct Copied {
     pub bytes: u64,
     /// Objects that were there already, as after an interrupted copy.
     pub skipped: u64,
+    /// Where the history ends in a purge: what is there from before it, and could not be deleted.
+    pub left: Vec<Left>,
 }
 
 /// Copies one version into `target`, where it becomes a version of its own: the first, or with
@@ -78,11 +81,13 @@ pub fn copy(
         next.source = Some(source.own_ref());
         Ok(())
     })?;
-    Ok(Copied { dataset, objects: sent.objects, bytes: sent.bytes, skipped: sent.skipped })
+    let Outstanding { objects, bytes, skipped } = sent;
+    Ok(Copied { dataset, objects, bytes, skipped, left: Vec::new() })
 }
 
 /// Copies a dataset with its history into `target`: all versions that are kept, and the manifests
-/// of those that are not. A copy that was interrupted, or is behind, is continued.
+/// of those that are not. A copy that was interrupted, or is behind, is continued; if the dataset
+/// has been purged since, so is the copy.
 ///
 /// # Errors
 ///
@@ -102,7 +107,8 @@ pub fn copy_all(
         match target.create(&key, bytes.clone())? {
             Creation::Created => {}
             Creation::Existed | Creation::Unknown(_) => {
-                if target.find(&key)?.as_ref() != Some(&bytes) {
+                let own = Manifest::parse(&bytes)?.own_ref();
+                if find_version(target, version)?.is_none_or(|there| there.own_ref() != own) {
                     return Err(other_history(target, version));
                 }
             }
@@ -113,7 +119,11 @@ pub fn copy_all(
     let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
     refresh_metadata(target, newest.dataset_version, bytes);
     let dataset = Dataset::open(target, At::Newest)?;
-    Ok(Copied { dataset, objects: sent.objects, bytes: sent.bytes, skipped: sent.skipped })
+    // What was copied before a purge is as it was then.
+    purge::finish(target, dataset.manifest())?;
+    let left = purge::left(target, dataset.manifest())?;
+    let Outstanding { objects, bytes, skipped } = sent;
+    Ok(Copied { dataset, objects, bytes, skipped, left })
 }
 
 /// What [`copy`] would send.
@@ -139,14 +149,11 @@ pub fn outstanding_of_all(source: &Store, target: &Store) -> Result<Outstanding>
 /// of the same history, 0 for none.
 fn history_of(source: &Store, target: &Store) -> Result<(Manifest, Objects, u64)> {
     let newest = Dataset::open(source, At::Newest)?.manifest().clone();
-    let there = match Dataset::find(target)? {
+    let there = match Dataset::find_any(target)? {
         Some(there) => {
             let version = there.manifest().dataset_version;
-            let digest = match find_version(source, version)? {
-                Some(here) => here.digest,
-                None => return Err(other_history(target, version)),
-            };
-            if digest != there.manifest().digest {
+            let here = find_version(source, version)?;
+            if here.is_none_or(|here| here.own_ref() != there.own_ref()) {
                 return Err(other_history(target, version));
             }
             version

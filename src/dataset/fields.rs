@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// Names that the dataset gives meaning to, and formats may not use.
-const OWN_NAMES: [&str; 18] = [
+const OWN_NAMES: [&str; 19] = [
     "format",
     "version",
     "created",
@@ -21,6 +21,7 @@ const OWN_NAMES: [&str; 18] = [
     "transaction",
     "operation",
     "source",
+    "stands_for",
     "oldest_version",
     "tags",
     "required_features",

@@ -15,11 +15,12 @@ use std::{
 };
 
 use super::{
-    commit::{Transaction, TransactionId},
+    commit::{Draft, Transaction, TransactionId},
     history::{LogEntry, log},
     manifest::{MAX_MANIFEST, Manifest, Operation},
     open::{At, Dataset, find_version, live_paths, missing, read_checked},
     paths::{CONDEMNED, manifest_path, token_of},
+    purge,
     time::parse_time,
 };
 use crate::{
@@ -70,7 +71,8 @@ pub struct Collected {
     pub version: Option<u64>,
 }
 
-/// Gives up old versions, and deletes objects that no version kept refers to. Objects without a
+/// Gives up old versions, and deletes objects that no version kept refers to. A [purge](super::purge())
+/// that was interrupted is finished first. Objects without a
 /// transaction's token in their name are not ours and stay.
 ///
 /// # Errors
@@ -101,6 +103,9 @@ fn try_gc(store: &Store, options: &GcOptions, id: TransactionId) -> Result<Colle
     }
     let dataset = Dataset::open(store, At::Newest)?;
     let newest = dataset.manifest();
+    if !options.dry_run {
+        purge::finish(store, newest)?;
+    }
     let versions = kept_manifests(store, newest)?;
     let oldest = oldest_to_keep(newest, &versions, options);
     let stays = |version: u64| version >= oldest || newest.tags_of(version).next().is_some();
@@ -144,16 +149,7 @@ fn try_gc(store: &Store, options: &GcOptions, id: TransactionId) -> Result<Colle
     let names: Vec<String> = collected.objects.iter().map(|object| object.key.clone()).collect();
     let transaction = Transaction::begin(store, Some(&dataset), id)?;
     let mut draft = dataset.redraft(Operation::Gc, &options.created);
-    let inline = if names.len() <= INLINE_NAMES {
-        names.clone()
-    } else {
-        let text = serde_json::to_vec(&names)
-            .map_err(|e| Error::internal("cannot write JSON").caused_by(e))?;
-        let list =
-            transaction.put_object(CONDEMNED_KIND, CONDEMNED, "names", "json", text.into())?;
-        draft.objects.push(list);
-        Vec::new()
-    };
+    let inline = condemn(&transaction, &mut draft, &names)?;
     let committed = transaction.commit_with(draft, &|next, _| {
         next.chunk_segments.clone_from(&newest.chunk_segments);
         next.chunks.clone_from(&newest.chunks);
@@ -166,6 +162,23 @@ fn try_gc(store: &Store, options: &GcOptions, id: TransactionId) -> Result<Colle
         store.delete(batch)?;
     }
     Ok(collected)
+}
+
+/// The names to condemn that a manifest lists itself; if they are many, none, and `draft` gets an
+/// object that does.
+pub(super) fn condemn(
+    transaction: &Transaction,
+    draft: &mut Draft,
+    names: &[String],
+) -> Result<Vec<String>> {
+    if names.len() <= INLINE_NAMES {
+        return Ok(names.to_vec());
+    }
+    let text =
+        serde_json::to_vec(names).map_err(|e| Error::internal("cannot write JSON").caused_by(e))?;
+    let list = transaction.put_object(CONDEMNED_KIND, CONDEMNED, "names", "json", text.into())?;
+    draft.objects.push(list);
+    Ok(Vec::new())
 }
 
 /// The manifests of all versions that are kept now.

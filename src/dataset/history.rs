@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many small requests are sent together.
-const AT_ONCE: u64 = 256;
+pub(super) const AT_ONCE: u64 = 256;
 
 /// A version in the history of a dataset.
 #[derive(Clone, Debug)]

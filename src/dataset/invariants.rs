@@ -53,6 +53,11 @@ pub fn conflict(mine: Operation, theirs: Operation) -> Conflict {
     }
 }
 
+/// Whether nothing can be said of names and content, which a stub does not show.
+fn lacks_content(parent: &Manifest, next: &Manifest) -> bool {
+    parent.is_stub() || next.is_stub()
+}
+
 /// A promise about a version and the next, and whether it is kept.
 type Step = (&'static str, fn(&Manifest, &Manifest) -> bool);
 
@@ -77,18 +82,21 @@ const STEPS: [Step; 11] = [
             || matches!(next.operation, Operation::Gc | Operation::Purge)
     }),
     ("only versions that are kept have names", |parent, next| {
-        next.tags.values().all(|&version| parent.keeps(version))
+        lacks_content(parent, next) || next.tags.values().all(|&version| parent.keeps(version))
     }),
     ("only a tag changes names, and a purge takes them away", |parent, next| {
         let is_left = |(name, version)| parent.tags.get(name) == Some(version);
         match next.operation {
+            _ if lacks_content(parent, next) => true,
             Operation::Tag => true,
             Operation::Purge => next.tags.iter().all(is_left),
             _ => next.tags == parent.tags,
         }
     }),
     ("a tag or a collection keeps the content", |parent, next| {
-        !matches!(next.operation, Operation::Tag | Operation::Gc) || next.repeats(parent)
+        !matches!(next.operation, Operation::Tag | Operation::Gc)
+            || lacks_content(parent, next)
+            || next.repeats(parent)
     }),
     ("only an overwrite or a rollback changes the format", |parent, next| {
         next.format == parent.format

@@ -54,6 +54,8 @@ pub struct Manifest {
     pub operation: Operation,
     /// The version whose content this one repeats, for a rollback or a copy.
     pub source: Option<VersionRef>,
+    /// The digest of the manifest that this one, a [stub](Self::is_stub), stands for.
+    pub stands_for: Option<Checksum>,
     /// From this version on, the objects of all versions exist; of those before, only the tagged
     /// ones are [kept](Self::keeps).
     pub oldest_version: u64,
@@ -227,6 +229,7 @@ impl Manifest {
             transaction: members.need("transaction")?,
             operation: members.need("operation")?,
             source: members.take("source")?,
+            stands_for: members.take("stands_for")?,
             oldest_version: members.need("oldest_version")?,
             tags: members.take("tags")?.unwrap_or_default(),
             inputs: members.need("inputs")?,
@@ -267,6 +270,9 @@ impl Manifest {
         text.member("operation", &self.operation)?;
         if let Some(source) = &self.source {
             text.member("source", source)?;
+        }
+        if let Some(digest) = &self.stands_for {
+            text.member("stands_for", digest)?;
         }
         text.member("oldest_version", &self.oldest_version)?;
         if !self.tags.is_empty() {
@@ -325,8 +331,10 @@ impl Manifest {
         })
     }
 
+    /// This version and its digest, which for a stub is that of the manifest it stands for.
     pub(super) fn own_ref(&self) -> VersionRef {
-        VersionRef { version: self.dataset_version, digest: self.digest }
+        let digest = self.stands_for.unwrap_or(self.digest);
+        VersionRef { version: self.dataset_version, digest }
     }
 
     /// Whether, as of this version, all objects of `version` exist.
@@ -391,6 +399,7 @@ impl Manifest {
             return Err(Error::corrupt("the parent is not the version before this one"));
         }
         check_scopes(&self.format, &self.required_features)?;
+        self.check_stub()?;
         for (name, &version) in &self.tags {
             check_tag(name)?;
             if version == 0 || version >= self.dataset_version {
@@ -534,6 +543,7 @@ mod tests {
             transaction: TransactionId::from_bytes([7; 16]),
             operation: Operation::Create,
             source: None,
+            stands_for: None,
             oldest_version: 1,
             tags: Tags::new(),
             required_features: vec![],

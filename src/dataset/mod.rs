@@ -5,7 +5,7 @@
 //! ```text
 //! sample.paf/
 //!   _metadata.json                          a copy of the newest manifest: where reading starts
-//!   _manifests/v00000000000000000001.json   one per version, created once, never changed
+//!   _manifests/v00000000000000000001.json   one per version, created once, kept for ever
 //!   _manifests/segments/….<token>.json      long chunk lists, shared between versions
 //!   _index/….<token>.…                      whatever objects the format lists
 //!   chr1/chunk_….<token>.bin                chunks
@@ -38,8 +38,10 @@ mod invariants;
 mod manifest;
 mod open;
 mod paths;
+mod purge;
 mod repair;
 mod share;
+mod stub;
 mod tag;
 mod time;
 mod transfer;
@@ -59,7 +61,8 @@ pub use self::{
         ChunkEntry, Counts, InputInfo, Manifest, ObjectRef, Operation, SegmentRef, Tags, VersionRef,
     },
     open::{At, Dataset, LiveObject},
-    paths::{METADATA, folders, manifest_path},
+    paths::{METADATA, folders, manifest_path, token_of},
+    purge::{Left, PurgeOptions, Purged, purge},
     repair::{Repaired, repair},
     share::share,
     tag::{tag, untag},

@@ -108,17 +108,30 @@ impl Dataset {
                 let dataset = Self::new(store, found.clone());
                 let result = work(&dataset);
                 match settle(store, found, probe)? {
-                    None => return result.map(|result| (dataset, result)),
+                    None => {
+                        refuse_stub(store, dataset.manifest())?;
+                        return result.map(|result| (dataset, result));
+                    }
                     Some(newer) => Self::new(store, newer),
                 }
             }
         };
+        refuse_stub(store, dataset.manifest())?;
         let result = work(&dataset)?;
         Ok((dataset, result))
     }
 
     /// Opens the newest version, or `None` where there is no dataset.
     pub fn find(store: &Store) -> Result<Option<Self>> {
+        let found = Self::find_any(store)?;
+        if let Some(dataset) = &found {
+            refuse_stub(store, dataset.manifest())?;
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::find`], where a copy may have ended amid versions that were purged.
+    pub(super) fn find_any(store: &Store) -> Result<Option<Self>> {
         let Some((found, probe)) = find_hint(store)? else { return Ok(None) };
         let newer = settle(store, found.clone(), probe)?;
         Ok(Some(Self::new(store, newer.unwrap_or(found))))
@@ -152,6 +165,7 @@ impl Dataset {
         if let Some(newest) = newest.filter(|newest| is_after(newest) && !newest.keeps(version)) {
             return Err(given_up(store, &newest, version));
         }
+        refuse_stub(store, &manifest)?;
         Ok(Self::new(store, manifest))
     }
 
@@ -311,6 +325,20 @@ fn given_up(store: &Store, newest: &Manifest, version: u64) -> Error {
         .found(format!("versions from {}, and those with a name", newest.oldest_version))
         .help("'log' lists the versions of a dataset")
         .at(store.name(""))
+}
+
+/// A stub is a version that was given up, and cannot be the newest.
+fn refuse_stub(store: &Store, manifest: &Manifest) -> Result<()> {
+    if !manifest.is_stub() {
+        return Ok(());
+    }
+    let version = manifest.dataset_version;
+    Err(Error::not_found(format!("version {version} was given up by a purge"))
+        .help(
+            "open the newest version; if there is none but this, finish the copy ('push', 'pull' or \
+             'cp --all') that was interrupted, or ask for a new share",
+        )
+        .at(store.name("")))
 }
 
 fn none_at(store: &Store) -> Error {

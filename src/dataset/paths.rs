@@ -60,14 +60,23 @@ pub(super) fn token_path(
     Ok(path)
 }
 
-/// The token in a path, if it has one: 16 hexadecimal digits between two dots. Where there are
-/// several, it is the last, since an extension such as `sam.zst` has dots but no such part.
-pub(super) fn token_of(path: &str) -> Option<&str> {
-    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let (_, file) = path.rsplit_once('/').unwrap_or(("", path));
+/// The token in a path, if it has one: 16 hexadecimal digits between two dots, before an extension
+/// that may have dots itself.
+///
+/// ```
+/// use genomic_objects::dataset::token_of;
+///
+/// assert_eq!(token_of("a/x.0123456789abcdef.json.zst"), Some("0123456789abcdef"));
+/// assert_eq!(token_of("README.txt"), None);
+/// ```
+pub fn token_of(path: &str) -> Option<&str> {
+    let file = path.rsplit('/').next()?;
     let (_, rest) = file.split_once('.')?;
     let (rest, _) = rest.rsplit_once('.')?;
-    rest.rsplit('.').find(|part| part.len() == 16 && part.bytes().all(is_hex))
+    let is_token = |part: &&str| {
+        part.len() == 16 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    rest.rsplit('.').find(is_token)
 }
 
 /// The folder of each of `names`, in their order: the name itself where that is harmless
@@ -161,8 +170,9 @@ mod tests {
         let path = token_path("chr1", "chunk_0-1", id, "bin").unwrap();
         assert_eq!(path, "chr1/chunk_0-1.abababababababab.bin");
         assert_eq!(token_of(&path), Some(id.token().as_str()));
-        let path = token_path("", "_header", id, "sam.zst").unwrap();
+        let path = token_path("", "_samples", id, "json.zst").unwrap();
         assert_eq!(token_of(&path), Some(id.token().as_str()));
+        assert_eq!(token_of("0123456789abcdef.txt"), None);
         assert_eq!(token_of("README.txt"), None);
         assert_eq!(token_of("a.ABABABABABABABAB.bin"), None);
         assert!(token_path("../x", "a", id, "bin").is_err());

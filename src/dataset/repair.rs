@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     copy::objects_of,
-    manifest::{MAX_MANIFEST, Manifest},
+    manifest::{MAX_MANIFEST, Manifest, Operation},
     open::{At, Dataset, check_bytes, find_version},
     paths::{METADATA, manifest_path},
     transfer::{Objects, send_again},
@@ -69,6 +69,8 @@ fn restore_manifests(store: &Store, from: &Store) -> Result<Vec<String>> {
     let mut damaged = Vec::new();
     let mut missing = Vec::new();
     let (mut newest_here, mut is_same) = (0, false);
+    // Up to this version, a purge gave up all: what is put back must not bring back what it took.
+    let mut purged = 0;
     let hint = match store.start_lookup(METADATA, MAX_MANIFEST).wait()? {
         Lookup::Found(bytes) => Manifest::parse(&bytes).ok(),
         _ => None,
@@ -89,10 +91,22 @@ fn restore_manifests(store: &Store, from: &Store) -> Result<Vec<String>> {
         };
         let Some(here) = here else { continue };
         newest_here = version;
-        if find_version(from, version)?.is_none_or(|there| there.digest != here.digest) {
+        if here.is_stub() || here.operation == Operation::Purge {
+            purged = version;
+        }
+        if find_version(from, version)?.is_none_or(|there| there.own_ref() != here.own_ref()) {
             return Err(not_the_same(store, version));
         }
         is_same = true;
+    }
+    // The copy may be older, and know of no purge.
+    let newest = hint.as_ref().map_or(0, |hint| hint.dataset_version);
+    for version in copy.manifest().dataset_version + 1..=newest {
+        let Ok(Some(here)) = find_version(store, version) else { break };
+        newest_here = version;
+        if here.is_stub() || here.operation == Operation::Purge {
+            purged = version;
+        }
     }
     damaged.extend(missing.into_iter().filter(|&version| version < newest_here));
     // The manifest that only the hint still shows.
@@ -108,8 +122,8 @@ fn restore_manifests(store: &Store, from: &Store) -> Result<Vec<String>> {
     for version in damaged {
         let key = manifest_path(version);
         let Some(bytes) = from.find(&key)? else { continue };
-        Manifest::parse(&bytes).map_err(|error| error.at(from.name(&key)))?;
-        store.put(&key, bytes)?;
+        let manifest = Manifest::parse(&bytes).map_err(|error| error.at(from.name(&key)))?;
+        store.put(&key, if version < purged { manifest.stub().seal()? } else { bytes })?;
         restored.push(key);
     }
     Ok(restored)

@@ -63,6 +63,20 @@ fn act(store: &Store, operation: Operation, name: &str) -> Result<u64> {
             let collected = dataset::gc(store, &gc_options(1, LONG))?;
             return Ok(collected.version.unwrap_or(0));
         }
+        Operation::Purge => {
+            let rewrite = |_: &Dataset, transaction: &Transaction| {
+                let mut content = draft(Operation::Purge);
+                content.chunks.push(upload_chunk(transaction, "chunk_0", 5)?);
+                Ok(Some(content))
+            };
+            let options = dataset::PurgeOptions {
+                created: NOW.into(),
+                id: id(),
+                copies: Vec::new(),
+                dry_run: false,
+            };
+            return Ok(dataset::purge(store, &options, rewrite)?.version.unwrap_or(0));
+        }
         Operation::Copy => {
             let source = Store::in_memory();
             let source = commit(&source, Operation::Create, 7)?;
@@ -106,20 +120,24 @@ fn test_conflict_table_holds_in_every_cell() {
             let before = before.unwrap();
             let store = sound_store(&objects);
             assert_sound(&store);
-            let done = Dataset::open(&store, At::Version(before)).unwrap();
+            // A purge over it leaves a stub of it.
+            let done = dataset::log(&store).unwrap();
+            let done = done.into_iter().find(|e| e.manifest.dataset_version == before).unwrap();
             // Where there is a dataset, a create or copy is an overwrite.
-            let recorded = done.manifest().operation;
+            let recorded = done.manifest.operation;
             assert!(recorded == theirs || recorded == Operation::Overwrite, "{cell}");
 
             let newest = Dataset::open(&store, At::Newest).unwrap();
             let version = newest.manifest().dataset_version;
+            let reads_of_theirs =
+                Dataset::open(&store, At::Version(before)).map(|done| reads(&done));
             match (conflict(mine, recorded), outcome) {
                 (Conflict::Rebase, outcome) => {
                     assert_eq!(outcome.unwrap(), before + 1, "{cell}");
                     assert_eq!(newest.manifest().operation, mine, "{cell}");
                     let expected = match mine {
-                        Operation::Append => 5 + reads(&done),
-                        Operation::Tag => reads(&done),
+                        Operation::Append => 5 + reads_of_theirs.unwrap(),
+                        Operation::Tag => reads_of_theirs.unwrap(),
                         _ => 5,
                     };
                     assert_eq!(reads(&newest), expected, "{cell}");
@@ -127,9 +145,14 @@ fn test_conflict_table_holds_in_every_cell() {
                     assert_eq!(tags.contains_key("theirs"), theirs == Operation::Tag, "{cell}");
                     assert_eq!(tags.contains_key("mine"), mine == Operation::Tag, "{cell}");
                 }
-                // It starts over, and gives up what it can by then.
+                // They start over, and give up what they can by then.
+                (Conflict::Fail, Ok(made)) if mine == Operation::Purge => {
+                    assert_eq!((made, version), (before + 1, before + 1), "{cell}");
+                    assert!(newest.manifest().kept_versions().eq([version]), "{cell}");
+                }
                 (Conflict::Fail, Ok(made)) if mine == Operation::Gc => {
-                    let expected = if recorded == Operation::Gc { 0 } else { before + 1 };
+                    let has_rest = !matches!(recorded, Operation::Gc | Operation::Purge);
+                    let expected = if has_rest { before + 1 } else { 0 };
                     assert_eq!(made, expected, "{cell}");
                 }
                 (Conflict::Fail, outcome) => {

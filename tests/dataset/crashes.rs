@@ -16,7 +16,7 @@ use super::*;
 
 /// What befalls a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(crate) enum Fault {
     /// Nothing is done any more, from this request on.
     Crash,
     /// It is done, and the answer is lost.
@@ -31,11 +31,15 @@ enum Fault {
     Deny,
 }
 
-const FAULTS: [Fault; 6] =
+pub(crate) const FAULTS: [Fault; 6] =
     [Fault::Crash, Fault::LoseReply, Fault::Refuse, Fault::Exist, Fault::Fail, Fault::Deny];
 
 /// A store of `objects` where `fault` befalls request number `at`; and how many requests there were.
-fn faulty(objects: &Arc<Mutex<Objects>>, at: usize, fault: Fault) -> (Store, Arc<AtomicUsize>) {
+pub(crate) fn faulty(
+    objects: &Arc<Mutex<Objects>>,
+    at: usize,
+    fault: Fault,
+) -> (Store, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let (objects, counter) = (objects.clone(), count.clone());
     let store = store_of(move |request| {

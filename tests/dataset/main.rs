@@ -17,6 +17,7 @@ mod gc;
 mod history;
 mod model;
 mod open;
+mod purge;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;

@@ -8,7 +8,7 @@
 //! was lost and that may still arrive at any time.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ struct Actor {
     work: Box<dyn Fn(&Store) -> Result<()>>,
     /// Whether it may lose an answer, and crash.
     has_faults: bool,
+    /// Whether it lists what there is, as collections do.
+    lists: bool,
 }
 
 /// What became of an actor.
@@ -44,14 +46,76 @@ enum Stage {
     Done(Outcome),
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// Most actors of a model.
+const MOST: usize = 4;
+/// In the place of a request where there is none.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct State {
     store: u32,
-    stages: Vec<Stage>,
-    /// Whose answer was lost already.
-    has_lost: Vec<bool>,
-    /// Writes that may still arrive.
-    late: Vec<u32>,
+    /// Of each actor; who is not there has crashed.
+    stages: [Stage; MOST],
+    /// Who can lose an answer yet.
+    may_lose: [bool; MOST],
+    /// Writes whose answer was lost and that may still arrive, in order of their numbers.
+    late: [u32; MOST],
+}
+
+impl State {
+    fn is_running(&self, actor: usize) -> bool {
+        matches!(self.stages[actor], Stage::Running(_))
+    }
+
+    fn late(&self) -> impl Iterator<Item = u32> {
+        self.late.into_iter().take_while(|&request| request != NONE)
+    }
+
+    fn add_late(&mut self, request: u32) {
+        self.late[MOST - 1] = request;
+        self.late.sort_unstable();
+    }
+
+    fn remove_late(&mut self, at: usize) -> u32 {
+        let request = std::mem::replace(&mut self.late[at], NONE);
+        self.late.sort_unstable();
+        request
+    }
+}
+
+/// A hash of a few numbers, of which there are millions.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+}
+
+/// Whether an object is of one transaction, and no manifest nor the hint.
+fn is_own(key: &str) -> bool {
+    dataset::token_of(key).is_some()
 }
 
 /// Numbers for values, so that states are small.
@@ -99,11 +163,14 @@ struct Model {
     /// Every name that was ever written, with its bytes.
     names: HashMap<String, Bytes>,
     runs: u64,
+    /// Whether one of them purges, so that manifests may become stubs.
+    has_purge: bool,
 }
 
 impl Model {
     fn new(actors: Vec<Actor>) -> Self {
         Self {
+            has_purge: actors.iter().any(|actor| actor.name == "purge"),
             actors,
             stores: Interned::new(),
             requests: Interned::new(),
@@ -172,7 +239,12 @@ impl Model {
         }
         let asked = self.requests.get(request).clone();
         if let Request::Put(key, bytes) | Request::Create(key, bytes) = &asked {
-            assert!(!matches!(asked, Request::Put(..)) || !key.starts_with("_manifests/v"));
+            if matches!(asked, Request::Put(..)) && key.starts_with("_manifests/v") {
+                let objects = self.stores.get(store);
+                let [old, new] = [&objects[key], bytes].map(|b| Manifest::parse(b).unwrap());
+                let stands_for = old.stands_for.unwrap_or(old.digest);
+                assert_eq!(new.stands_for, Some(stands_for), "only stubs take their place");
+            }
             let is_named = key != "_metadata.json" && !key.starts_with("_manifests/v");
             if is_named && let Some(old) = self.names.insert(key.clone(), bytes.clone()) {
                 assert_eq!(old, bytes, "a name has one object");
@@ -188,17 +260,21 @@ impl Model {
         served
     }
 
-    /// Whether no other actor can change what the request says: a manifest stays as it is.
+    /// Whether no other actor can change what the request says: a manifest stays as it is, unless a
+    /// stub can take its place.
     fn is_settled(&self, store: u32, request: u32) -> bool {
+        let is_stub = |bytes: &Bytes| Manifest::parse(bytes).is_ok_and(|found| found.is_stub());
         match self.requests.get(request) {
-            Request::Get(key) => {
-                key.starts_with("_manifests/v") && self.stores.get(store).contains_key(key)
+            Request::Get(key) if key.starts_with("_manifests/v") => {
+                let found = self.stores.get(store).get(key);
+                found.is_some_and(|bytes| !self.has_purge || is_stub(bytes))
             }
             _ => false,
         }
     }
 
-    /// The state with `actor` run on as far as nothing another does matters.
+    /// The state with `actor` run on as far as nothing another does matters, without what makes no
+    /// difference to anybody any more.
     fn settle(&mut self, mut state: State, actor: usize) -> State {
         while let Stage::Running(list) = state.stages[actor] {
             match self.next(actor, list) {
@@ -211,48 +287,109 @@ impl Model {
                 Ok(_) => break,
             }
         }
+        self.without_remains(state)
+    }
+
+    fn without_remains(&self, mut state: State) -> State {
+        for actor in 0..self.actors.len() {
+            state.may_lose[actor] &= state.is_running(actor);
+        }
+        let is_listed = self.is_listed(&state);
+        for at in (0..MOST).rev().filter(|&at| state.late[at] != NONE).collect::<Vec<_>>() {
+            if !self.has_effect(&state, at, is_listed) {
+                state.remove_late(at);
+            }
+        }
         state
+    }
+
+    /// Whether anyone may yet list what there is.
+    fn is_listed(&self, state: &State) -> bool {
+        (0..self.actors.len()).any(|actor| self.actors[actor].lists && state.is_running(actor))
+    }
+
+    /// Whether a late write can change anything that anybody sees: what exists is not created
+    /// again, what is not there and will not come is not deleted, and what has no version is seen
+    /// by listing only.
+    fn has_effect(&self, state: &State, at: usize, is_listed: bool) -> bool {
+        let request = self.requests.get(state.late[at]);
+        let objects = self.stores.get(state.store);
+        match request {
+            Request::Create(key, _) if key.starts_with("_manifests/v") => {
+                !objects.contains_key(key)
+            }
+            Request::Put(key, _) if is_own(key) => is_listed,
+            Request::Delete(key) => {
+                let comes = |late: u32| {
+                    let late = self.requests.get(late);
+                    late.key() == key && !matches!(late, Request::Delete(_))
+                };
+                objects.contains_key(key) || state.late().any(comes)
+            }
+            _ => true,
+        }
     }
 
     fn told(&mut self, state: &State, actor: usize, request: u32, answer: Answer) -> State {
         let Stage::Running(list) = state.stages[actor] else { panic!("it has ended") };
         let answer = self.answers.number(answer);
-        let mut state = state.clone();
+        let mut state = *state;
         state.stages[actor] = Stage::Running(self.lists.number(Some((list, request, answer))));
         self.settle(state, actor)
     }
 
-    /// Every state that may follow.
-    fn after(&mut self, state: &State) -> Vec<State> {
-        let mut after = Vec::new();
+    /// Every state that may follow. Where an actor is about to do what neither depends on others
+    /// nor is seen by them, it goes first: all other orders come to the same.
+    fn after(&mut self, state: &State, after: &mut Vec<State>) {
+        let is_listed = self.is_listed(state);
+        let mut asked = [NONE; MOST];
         for actor in 0..self.actors.len() {
             let Stage::Running(list) = state.stages[actor] else { continue };
             let Ok(request) = self.next(actor, list) else { continue };
-            let (store, answer) = self.serve(state.store, request);
-            let answer = self.answers.get(answer).clone();
-            let served = State { store, ..state.clone() };
-            after.push(self.told(&served, actor, request, answer));
-            if !self.actors[actor].has_faults {
-                continue;
-            }
-            let mut crashed = state.clone();
-            crashed.stages[actor] = Stage::Crashed;
-            after.push(crashed);
-            if self.requests.get(request).is_write() && !state.has_lost[actor] {
-                let mut lost = state.clone();
-                lost.has_lost[actor] = true;
-                lost.late.push(request);
-                lost.late.sort_unstable();
-                after.push(self.told(&lost, actor, request, Answer::Lost));
+            asked[actor] = request;
+            let key = self.requests.get(request).key();
+            let is_alone = !is_listed
+                && is_own(key)
+                && state.late().all(|late| self.requests.get(late).key() != key)
+                && self.is_of(actor, key);
+            if is_alone {
+                return self.step(state, actor, request, after);
             }
         }
-        for at in 0..state.late.len() {
-            let mut arrived = state.clone();
-            let request = arrived.late.remove(at);
+        for (actor, &request) in asked.iter().enumerate().filter(|(_, request)| **request != NONE) {
+            self.step(state, actor, request, after);
+        }
+        for at in 0..state.late().count() {
+            let mut arrived = *state;
+            let request = arrived.remove_late(at);
             arrived.store = self.serve(state.store, request).0;
-            after.push(arrived);
+            after.push(self.without_remains(arrived));
         }
-        after
+    }
+
+    /// Whether the object has a name of this actor's only transaction.
+    fn is_of(&self, actor: usize, key: &str) -> bool {
+        self.actors[actor].id.is_some_and(|id| dataset::token_of(key) == Some(&id.token()))
+    }
+
+    /// What follows when `actor` asks for this.
+    fn step(&mut self, state: &State, actor: usize, request: u32, after: &mut Vec<State>) {
+        let (store, answer) = self.serve(state.store, request);
+        let answer = self.answers.get(answer).clone();
+        after.push(self.told(&State { store, ..*state }, actor, request, answer));
+        // Nobody notices a read, so that to crash before one is to crash before the next write.
+        if !self.actors[actor].has_faults || !self.requests.get(request).is_write() {
+            return;
+        }
+        let mut crashed = *state;
+        crashed.stages[actor] = Stage::Crashed;
+        after.push(self.without_remains(crashed));
+        if state.may_lose[actor] {
+            let mut lost = *state;
+            lost.may_lose[actor] = false;
+            lost.add_late(request);
+            after.push(self.told(&lost, actor, request, Answer::Lost));
+        }
     }
 
     /// Checks what must hold in every state.
@@ -296,7 +433,7 @@ impl Model {
             let is_manifest = key.starts_with("_manifests/v") || key == "_metadata.json";
             assert!(is_manifest || live.contains(&key), "{key} is left");
         }
-        for &request in &state.late {
+        for request in state.late() {
             self.requests.get(request).serve(&mut objects.lock().unwrap());
         }
         assert_sound(&store);
@@ -309,26 +446,31 @@ impl Model {
         let empty = self.lists.number(None);
         let mut first = State {
             store,
-            stages: vec![Stage::Running(empty); self.actors.len()],
-            has_lost: vec![false; self.actors.len()],
-            late: Vec::new(),
+            stages: [Stage::Crashed; MOST],
+            may_lose: [false; MOST],
+            late: [NONE; MOST],
         };
+        for (at, actor) in self.actors.iter().enumerate() {
+            first.stages[at] = Stage::Running(empty);
+            first.may_lose[at] = actor.has_faults;
+        }
         for actor in 0..self.actors.len() {
             first = self.settle(first, actor);
         }
-        let mut seen = HashSet::from([first.clone()]);
+        let mut seen: HashSet<State, BuildHasherDefault<Mix>> = HashSet::default();
+        seen.insert(first);
         let mut ends = HashSet::new();
-        let mut open = vec![first];
+        let (mut open, mut after) = (vec![first], Vec::new());
         let mut steps = 0_u64;
         while let Some(state) = open.pop() {
             self.check(&state);
-            let after = self.after(&state);
+            self.after(&state, &mut after);
             steps += after.len() as u64;
-            let is_end = state.stages.iter().all(|stage| !matches!(stage, Stage::Running(_)));
-            if is_end && ends.insert((state.store, state.late.clone())) {
+            let is_end = (0..MOST).all(|actor| !state.is_running(actor));
+            if is_end && ends.insert((state.store, state.late)) {
                 self.check_end(&state);
             }
-            open.extend(after.into_iter().filter(|next| seen.insert(next.clone())));
+            open.extend(after.drain(..).filter(|next| seen.insert(*next)));
         }
         println!(
             "{}: {} states, {steps} steps, {} contents of the store, {} ends, {} runs of an actor \
@@ -362,7 +504,7 @@ fn writer(name: &'static str, operation: Operation, number: u64) -> Actor {
         }
         transaction.commit(content).map(drop)
     };
-    Actor { name, id: Some(id), work: Box::new(work), has_faults: true }
+    Actor { name, id: Some(id), work: Box::new(work), has_faults: true, lists: false }
 }
 
 /// Gives up all versions but the newest, and takes everything without a version for left over, as a
@@ -371,10 +513,32 @@ fn collector() -> Actor {
     let options =
         GcOptions { id: id_of(ACTORS + 2_000), now: written() + YEAR, ..gc_options(1, 0) };
     let work = move |store: &Store| dataset::gc(store, &options).map(drop);
-    Actor { name: "gc", id: None, work: Box::new(work), has_faults: true }
+    Actor { name: "gc", id: None, work: Box::new(work), has_faults: true, lists: true }
 }
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Takes all content away but a new chunk.
+fn purger() -> Actor {
+    let options = dataset::PurgeOptions {
+        created: NOW.into(),
+        id: id_of(ACTORS + 2_500),
+        copies: Vec::new(),
+        dry_run: false,
+    };
+    let work = move |store: &Store| {
+        dataset::purge(store, &options, |base, transaction| {
+            if base.manifest().operation == Operation::Purge {
+                return Ok(None);
+            }
+            let mut content = draft(Operation::Purge);
+            content.chunks.push(upload_chunk(transaction, "chunk", 3)?);
+            Ok(Some(content))
+        })
+        .map(drop)
+    };
+    Actor { name: "purge", id: None, work: Box::new(work), has_faults: true, lists: true }
+}
 
 fn roller() -> Actor {
     let id = id_of(ACTORS + 3_000);
@@ -383,7 +547,7 @@ fn roller() -> Actor {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("given up")),
         outcome => outcome.map(drop),
     };
-    Actor { name: "rollback", id: Some(id), work: Box::new(work), has_faults: true }
+    Actor { name: "rollback", id: Some(id), work: Box::new(work), has_faults: true, lists: false }
 }
 
 fn tagger(name: &'static str, at: At, number: u64) -> Actor {
@@ -392,7 +556,7 @@ fn tagger(name: &'static str, at: At, number: u64) -> Actor {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("given up")),
         outcome => outcome.map(drop),
     };
-    Actor { name: "tag", id: Some(id), work: Box::new(work), has_faults: true }
+    Actor { name: "tag", id: Some(id), work: Box::new(work), has_faults: true, lists: false }
 }
 
 fn untagger(name: &'static str) -> Actor {
@@ -401,7 +565,7 @@ fn untagger(name: &'static str) -> Actor {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::conflict("no such tag")),
         outcome => outcome.map(drop),
     };
-    Actor { name: "untag", id: Some(id), work: Box::new(work), has_faults: true }
+    Actor { name: "untag", id: Some(id), work: Box::new(work), has_faults: true, lists: false }
 }
 
 /// Two versions of a chunk each; if `tagged`, the first has the name `old`.
@@ -436,6 +600,22 @@ fn test_model_of_two_writers_a_collection_and_a_rollback() {
             actor.has_faults = at == faulty;
         }
         assert!(Model::new(actors).explore(before(false)) > 10_000);
+    }
+}
+
+#[test]
+fn test_model_of_a_purge() {
+    let append = || writer("append", Operation::Append, 11);
+    let tag = || tagger("new", At::Version(1), 1);
+    for (mut actors, faulty) in [
+        (vec![append(), purger()], 2),
+        (vec![purger(), collector()], 2),
+        (vec![append(), tag(), purger()], 0),
+    ] {
+        for (at, actor) in actors.iter_mut().enumerate() {
+            actor.has_faults = at < faulty;
+        }
+        assert!(Model::new(actors).explore(before(false)) > 1_000);
     }
 }
 
