@@ -309,3 +309,50 @@ fn test_values_of_a_real_file_are_those_that_bcftools_sees() {
         assert_eq!(ours.len(), 10_376);
     }
 }
+
+#[test]
+fn test_windows_of_a_large_contig_have_every_variant_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let mut text = "##fileformat=VCFv4.3\n##contig=<ID=chr1,length=3000000>\n".to_owned();
+    text += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    // Before the first base, one at each border between thirds, two of them, and beyond the end.
+    let mut positions: Vec<u64> = (0..600_000).map(|at| 5 * at + 1).collect();
+    positions.extend([0, 1_000_000, 1_000_000, 1_000_001, 2_000_000, 2_000_001, 3_000_000]);
+    positions.extend([3_000_001, 4_000_000]);
+    positions.sort_unstable();
+    for position in &positions {
+        text += &format!("chr1\t{position}\t.\tA\tC\t.\t.\t.\n");
+    }
+    std::fs::write(path("x.vcf"), text).expect("a file");
+    let export = |out: &str, flags: &[&str]| -> serde_json::Value {
+        let words = ["vcf-to-parquet", "--json", "--progress", "none"];
+        let words = words.iter().chain(flags).map(AsRef::as_ref);
+        let (from, to) = (path("x.vcf"), path(out));
+        let printed = stdout_of(words.chain([from.as_os_str(), to.as_os_str()]));
+        serde_json::from_str(&printed).expect("a summary in JSON")
+    };
+    let each = export("each", &["--min-file-bytes", "0", "-@", "3"]);
+    assert_eq!(each["rows"], 600_009);
+    assert_eq!(each["files"], 3);
+    // Some bytes a variant: together they are less than a file should have.
+    assert_eq!(export("default", &[])["files"], 1);
+    export("again", &["--min-file-bytes", "0", "-@", "1"]);
+    assert!(tree(&path("each")) == tree(&path("again")), "bytes depend on threads");
+    if !python::require(&["pyarrow"]) {
+        return;
+    }
+    let script = "import json, sys, pyarrow.parquet as pq
+for root in sys.argv[1:]:
+    files = json.load(open(root + '._manifest'))['files']
+    print(*(p for f in files for p in pq.read_table(root + '/' + f['path'], partitioning=None)['position'].to_pylist()))";
+    let roots = [path("each"), path("default")];
+    let arguments = ["-c".as_ref(), script.as_ref()].into_iter();
+    let printed = python::run(arguments.chain(roots.iter().map(|root| root.as_os_str())));
+    let printed = String::from_utf8(printed.expect("pyarrow reads all")).expect("text");
+    assert_eq!(printed.lines().count(), 2);
+    for line in printed.lines() {
+        let found = line.split(' ').map(|text| text.parse::<u64>().expect("a number"));
+        assert!(found.eq(positions.iter().copied()), "other positions");
+    }
+}
