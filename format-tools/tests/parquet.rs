@@ -356,3 +356,32 @@ for root in sys.argv[1:]:
         assert!(found.eq(positions.iter().copied()), "other positions");
     }
 }
+
+#[test]
+fn test_records_are_checked_before_samples_are_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n";
+    let export = |records: &str, out: &str| -> Output {
+        let path = folder.path().join("x.vcf");
+        std::fs::write(&path, format!("{header}{records}")).expect("a file");
+        let words = ["vcf-to-parquet", "--no-samples"].map(AsRef::as_ref);
+        run(words.into_iter().chain([path.as_os_str(), folder.path().join(out).as_os_str()]))
+    };
+    for (records, said) in [
+        ("1\t5\t.\tA\n", "x.vcf: line 3: column 4"),
+        (
+            "1\t5\t.\tA\tC\t.\t.\t.\tGT\t0/1\n1\t6\t.\tA\tC\t.\t.\t.\tGT\t0/1\t1/1\n",
+            "x.vcf: line 4",
+        ),
+        ("1\tfive\t.\tA\tC\t.\t.\t.\tGT\t0/1\n", "x.vcf: line 3: column 2"),
+    ] {
+        let done = export(records, "refused");
+        assert_eq!(done.status.code(), Some(1), "{records}");
+        assert!(stderr(&done).contains(said), "{}", stderr(&done));
+        assert!(!folder.path().join("refused").exists());
+    }
+    // A comma in the name of a contig is no border between regions.
+    let done = export("chr,1\t5\t.\tA\tC\t.\t.\t.\tGT\t0/1\n", "comma");
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(folder.path().join("comma/contig=chr%2C1").is_dir());
+}
