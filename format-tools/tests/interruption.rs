@@ -8,8 +8,13 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use genomic_objects::simulate::vrs::VrsTable;
+use genomic_objects::store::{Store, StoreOptions};
 use support::{format_tools, run, stderr, stdout_of};
+use testkit::s3;
+use testkit::server::Fault;
 
 /// Whether a chunk is in the folder of a dataset, visible or not.
 fn has_chunk(folder: &Path) -> bool {
@@ -301,4 +306,81 @@ fn test_cohort_goes_on_once_a_broken_file_is_mended() {
     std::fs::write(&inputs[4], whole).expect("a file");
     assert!(resumed(to_ram(Some("--resume"), &inputs, &temp, &dataset)) >= 3);
     assert_equal(&dataset, &undisturbed);
+}
+
+/// `ht-to-parquet` of a table in a bucket.
+fn to_parquet(server: &s3::Server, out: &Path, flags: &[&str]) -> Command {
+    let table = format!("s3://{}/made.ht", s3::BUCKET);
+    let words =
+        ["ht-to-parquet", "--json", "--progress", "none", "-@", "2", "--min-file-bytes", "0"];
+    let words = words.iter().chain(flags).copied().chain([table.as_str()]).map(AsRef::as_ref);
+    let mut command = format_tools(words.chain([out.as_os_str()]));
+    command
+        .env("AWS_ENDPOINT_URL", server.endpoint())
+        .env("AWS_ACCESS_KEY_ID", s3::ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", s3::SECRET_KEY)
+        .env("AWS_REGION", "us-east-1");
+    command
+}
+
+/// Sends a signal to the export of a table that waits for one of its partitions, and goes on.
+fn interrupt_export(signal: &str, number: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| -> PathBuf { folder.path().join(name) };
+    let server = s3::Server::start().expect("a server");
+    let made = server.folder(s3::BUCKET).join("made.ht");
+    let store = Store::open(&made.to_string_lossy(), &StoreOptions::default()).expect("a store");
+    let table = VrsTable { partitions: 180, rows: 60, seed: 4, newest: false };
+    table.write(&store, 2).expect("a table");
+    let (out, undisturbed) = (path("out"), path("undisturbed"));
+    let export = |out: &Path, flags: &[&str]| -> serde_json::Value {
+        let done = to_parquet(&server, out, flags).output().expect("the program starts");
+        assert!(done.status.success(), "{}", stderr(&done));
+        serde_json::from_slice(&done.stdout).expect("a summary in JSON")
+    };
+    assert_eq!(export(&undisturbed, &[])["rows"], 10_800);
+    let whole = contents(&undisturbed, ".parquet");
+    let manifest = |out: &str| path(&format!("{out}._manifest"));
+
+    // No answer comes for partition 152 before the signal does.
+    server.fail("GET", "part-00152", Fault::Delay(Duration::from_secs(3_600)), 1);
+    let mut child =
+        to_parquet(&server, &out, &[]).stdout(Stdio::null()).spawn().expect("it starts");
+    while !path("out._resume/00001.json").exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "the program ended by itself");
+        std::thread::yield_now();
+    }
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    assert_eq!(child.wait().expect("the program ends").signal(), Some(number));
+    assert!(!manifest("out").exists());
+    let left = contents(&out, ".parquet");
+    assert!(left.len() >= 128 && left.len() < whole.len(), "{}", left.len());
+    assert!(left.iter().all(|(name, bytes)| whole.get(name) == Some(bytes)), "a half file");
+
+    // It is not begun again by mistake, nor gone on with otherwise.
+    let again = to_parquet(&server, &out, &[]).output().expect("the program starts");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("--resume"), "{}", stderr(&again));
+    let other = ["--resume", "--compression", "snappy"];
+    let other = to_parquet(&server, &out, &other).output().expect("the program starts");
+    assert_eq!(other.status.code(), Some(1));
+    assert!(stderr(&other).contains("compression"), "{}", stderr(&other));
+
+    let summary = export(&out, &["--resume"]);
+    assert!(summary["files_before"].as_u64() >= Some(128), "{summary}");
+    assert!(contents(&out, "") == whole, "the resumed export has other files");
+    let read = |name: &str| std::fs::read(manifest(name)).expect("a manifest");
+    assert!(read("out") == read("undisturbed"), "the resumed export has another manifest");
+    assert!(!path("out._resume").exists());
+}
+
+#[test]
+fn test_killed_export_of_a_table_goes_on() {
+    interrupt_export("-KILL", 9);
+}
+
+#[test]
+fn test_interrupted_export_of_a_table_goes_on() {
+    interrupt_export("-INT", 2);
 }

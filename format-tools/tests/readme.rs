@@ -8,6 +8,9 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use genomic_objects::simulate::vrs::VrsTable;
+use genomic_objects::store::{Store, StoreOptions};
+
 fn text_of(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     std::fs::read_to_string(&path).expect(file)
@@ -65,6 +68,12 @@ fn is_as_shown(shown: &str, text: &str) -> bool {
     rest.is_empty()
 }
 
+fn make_table(path: &Path) {
+    let store = Store::open(&path.to_string_lossy(), &StoreOptions::default());
+    let table = VrsTable { partitions: 40, rows: 1_000, seed: 8, newest: false };
+    table.write(&store.expect("a store"), 2).expect("a table");
+}
+
 #[test]
 fn test_readme_console_blocks_run_as_shown() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -76,15 +85,25 @@ fn test_readme_console_blocks_run_as_shown() {
     // The README's bucket, on a server of the test's own.
     let server = testkit::s3::Server::start().expect("a server");
     std::fs::create_dir(server.folder("my-bucket")).expect("a bucket");
+    // gnomAD's tables in name, small and made up: on disk, and in public buckets.
+    let public = testkit::s3::Server::start_public().expect("a server");
+    let release = "release/4.1/ht/genomes/gnomad.genomes.v4.1.sites.ht";
+    make_table(&folder.path().join("gnomad.genomes.v4.1.sites.VRS.ht"));
+    for bucket in ["gcp-public-data--gnomad", "gnomad-public-us-east-1"] {
+        make_table(&public.folder(bucket).join(release));
+    }
     let steps = steps(blocks(&text_of("README.md"), "console"));
     assert!(steps.len() > 10, "the README shows {} commands", steps.len());
     for Step { command, shown } in steps {
         let script = format!("set -euo pipefail; exec 2>&1; {command}");
+        let is_public = command.contains("--no-sign-request");
+        let endpoint = if is_public { public.endpoint() } else { server.endpoint() };
         let output = Command::new("bash")
             .args(["-c", &script])
             .current_dir(&folder)
             .env("PATH", &path)
-            .env("AWS_ENDPOINT_URL", server.endpoint())
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("GOOGLE_BASE_URL", &endpoint)
             .env("AWS_ACCESS_KEY_ID", testkit::s3::ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", testkit::s3::SECRET_KEY)
             .output()

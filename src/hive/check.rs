@@ -93,6 +93,8 @@ pub struct ContigCheck {
     pub overlapping_files: u64,
     /// Pairs of neighbouring row groups of a file that do.
     pub overlapping_groups: u64,
+    /// Row groups without statistics of positions, which every query reads.
+    pub blind_groups: u64,
     /// The mean width of a row group, in positions.
     pub mean_group_width: u64,
     /// Bytes of all footers, which an engine reads first.
@@ -218,6 +220,7 @@ fn contig_of(
     of.median_bytes = sizes.get(sizes.len() / 2).copied().unwrap_or(0);
     of.largest_bytes = sizes.last().copied().unwrap_or(0);
     let (mut last_of_files, mut widths, mut touched) = (None::<i64>, 0_u64, 0_u128);
+    let mut always = 0_u64;
     for file in files {
         of.rows += file.rows;
         of.footer_bytes += file.footer;
@@ -226,8 +229,8 @@ fn contig_of(
         for (at, group) in file.groups.iter().enumerate() {
             of.row_groups += 1;
             let Some((first, last)) = group.positions else {
-                problems.push(format!("{}: row group {at} has no statistics", file.path));
-                touched += u128::from(group.bytes) * u128::from(u32::MAX);
+                of.blind_groups += 1;
+                always += group.bytes;
                 continue;
             };
             of.overlapping_groups += u64::from(last_of_groups.is_some_and(|before| first < before));
@@ -248,15 +251,22 @@ fn contig_of(
         }
         last_of_files = last_of_files.max(reach);
     }
-    of.mean_group_width = widths / of.row_groups.max(1);
+    of.mean_group_width = widths / (of.row_groups - of.blind_groups).max(1);
     let span = of.positions.map_or(1, |(first, last)| last.abs_diff(first) + 1);
-    of.query_bytes = u64::try_from(touched / u128::from(span)).unwrap_or(u64::MAX);
+    let touched = u64::try_from(touched / u128::from(span)).unwrap_or(u64::MAX);
+    of.query_bytes = touched.saturating_add(always);
     judge(&of, options, problems);
     of
 }
 
 fn judge(of: &ContigCheck, options: CheckOptions, problems: &mut Vec<String>) {
     let name = &of.contig;
+    if of.blind_groups > 0 {
+        problems.push(format!(
+            "{name}: {} of {} row groups have no statistics of positions: every query reads them",
+            of.blind_groups, of.row_groups
+        ));
+    }
     if of.overlapping_files > 0 {
         problems.push(format!("{name}: {} files overlap the one before", of.overlapping_files));
     }

@@ -11,14 +11,14 @@ use super::columns::{Columns, Flatten};
 use super::files::hex;
 use super::manifest::Origin;
 use super::order;
-use super::plan::{self, Piece};
+use super::plan::{self, Gather, Piece};
 use super::source::{Sink, Source, Task};
 use crate::error::{Context, Error, Result};
 use crate::hail::{BatchLimits, PartitionReader, Table, VType};
 use crate::pipeline::ordered;
 
 /// Which rows of a table, and how they are cut and laid out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HailOptions {
     /// Contigs; all if `None`.
     pub contigs: Option<Vec<String>>,
@@ -26,10 +26,26 @@ pub struct HailOptions {
     pub intervals: Vec<(String, i64, i64)>,
     /// Gather the partitions of a contig into so many tasks at most.
     pub coalesce_per_contig: Option<usize>,
+    /// Otherwise gather neighbouring partitions until they take about so many bytes in the table;
+    /// 0 leaves each alone.
+    pub min_file_bytes: u64,
     /// Structs whose fields become columns.
     pub flatten: Flatten,
     /// Threads that look into partitions that span contigs.
     pub threads: usize,
+}
+
+impl Default for HailOptions {
+    fn default() -> Self {
+        Self {
+            contigs: None,
+            intervals: Vec::new(),
+            coalesce_per_contig: None,
+            min_file_bytes: plan::MIN_FILE_BYTES,
+            flatten: Flatten::default(),
+            threads: 1,
+        }
+    }
 }
 
 /// A table, ready to be exported by locus.
@@ -91,8 +107,11 @@ impl HailSource {
             let pieces = std::mem::take(&mut of.pieces);
             of.pieces = pieces.into_iter().filter(overlaps).collect();
         }
-        let planned =
-            contigs.into_iter().flat_map(|of| plan::tasks(of, options.coalesce_per_contig));
+        let gather = match options.coalesce_per_contig {
+            Some(most) => Gather::Into(most),
+            None => Gather::To(options.min_file_bytes),
+        };
+        let planned = contigs.into_iter().flat_map(|of| plan::tasks(of, gather));
         let (tasks, pieces) = planned.unzip();
         let orders_alleles = is_keyed_by_alleles(&table);
         let origin = origin(&table, &sizes);
@@ -100,6 +119,7 @@ impl HailSource {
             "contigs": options.contigs,
             "intervals": intervals,
             "coalesce_per_contig": options.coalesce_per_contig,
+            "min_file_bytes": options.min_file_bytes,
             "flatten": options.flatten.names(),
         });
         Ok(Self {

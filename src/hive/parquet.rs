@@ -41,7 +41,8 @@ fn tune(
     }
     for Leaf { path, values, in_list } in leaves {
         let path = ColumnPath::new(path);
-        if in_list && matches!(values.data_type(), DataType::Utf8) {
+        // No engine skips by what is inside of lists, and a footer has it for every row group.
+        if in_list {
             properties =
                 properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }

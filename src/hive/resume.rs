@@ -134,7 +134,7 @@ impl<'a> Notes<'a> {
 }
 
 /// What differs first between two plans, in words.
-fn difference(found: &Value, wanted: &Value) -> String {
+pub(super) fn difference(found: &Value, wanted: &Value) -> String {
     fn walk(path: &str, found: &Value, wanted: &Value) -> Option<String> {
         match (found, wanted) {
             (Value::Object(found), Value::Object(wanted)) => {

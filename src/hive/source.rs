@@ -19,6 +19,8 @@ pub struct Task {
     pub rows: u64,
     /// Bytes that it takes in the source.
     pub bytes: u64,
+    /// How many parts of the source they are of, such as partitions.
+    pub parts: u64,
 }
 
 /// Takes a batch, and the bytes of its values; `false` when no more are wanted.

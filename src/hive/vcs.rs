@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::columns::{Flatten, Names};
 use super::files::hex;
 use super::manifest::Origin;
+use super::plan::MIN_FILE_BYTES;
 use super::source::{Sink, Source, Task};
 use crate::dataset::At;
 use crate::error::{Context, Error, Result};
@@ -32,7 +33,7 @@ const TASK_ROWS: u64 = 250_000;
 const INFO: &str = "info";
 
 /// Which rows of a dataset, and how they are cut and laid out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct VcsOptions {
     /// Contigs; all if `None`.
     pub contigs: Option<Vec<String>>,
@@ -40,12 +41,28 @@ pub struct VcsOptions {
     pub intervals: Vec<(String, i64, i64)>,
     /// So many tasks for a contig at most.
     pub coalesce_per_contig: Option<usize>,
+    /// Otherwise windows of a contig that take about so many bytes in the dataset, at the least.
+    pub min_file_bytes: u64,
     /// Whether fields of INFO become columns: if `info` is to be flattened.
     pub flatten: Flatten,
     /// Leave out the samples' columns.
     pub no_samples: bool,
     /// What the rows are of, if not of the dataset itself: a kind, and a name.
     pub made_from: Option<(String, String)>,
+}
+
+impl Default for VcsOptions {
+    fn default() -> Self {
+        Self {
+            contigs: None,
+            intervals: Vec::new(),
+            coalesce_per_contig: None,
+            min_file_bytes: MIN_FILE_BYTES,
+            flatten: Flatten::default(),
+            no_samples: false,
+            made_from: None,
+        }
+    }
 }
 
 /// A dataset of variants, ready to be exported.
@@ -102,6 +119,7 @@ impl VcsSource {
             "contigs": options.contigs,
             "intervals": options.intervals,
             "coalesce_per_contig": options.coalesce_per_contig,
+            "min_file_bytes": options.min_file_bytes,
             "flatten": options.flatten.names(),
             "samples": !options.no_samples,
         });
@@ -233,13 +251,23 @@ fn plan(reader: &Reader, options: &VcsOptions) -> Result<Plan> {
         let share = |rows: u64| {
             (u128::from(bytes) * u128::from(rows) / u128::from(details.variant_count.max(1))) as u64
         };
+        let task = |number: u64, rows: u64| Task {
+            contig: contig.clone(),
+            number,
+            rows,
+            bytes: share(rows),
+            parts: 1,
+        };
         if let Some(intervals) = intervals.get(contig.as_str()) {
             let own = intervals.iter().map(|(first, last)| format!("{{{contig}}}:{first}-{last}"));
             places.push(own.collect());
-            tasks.push(Task { contig: contig.clone(), number: 0, rows, bytes: share(rows) });
+            tasks.push(task(0, rows));
             continue;
         }
-        let most = options.coalesce_per_contig.unwrap_or(usize::MAX).max(1) as u64;
+        let most = match options.coalesce_per_contig {
+            Some(most) => most.max(1) as u64,
+            None => (share(rows) / options.min_file_bytes.max(1)).max(1),
+        };
         let windows = if length == 0 { 1 } else { rows.div_ceil(TASK_ROWS).clamp(1, most) };
         let width = length.div_ceil(windows).max(1);
         for window in 0..windows {
@@ -253,7 +281,7 @@ fn plan(reader: &Reader, options: &VcsOptions) -> Result<Plan> {
             };
             let rows = rows / windows;
             places.push(vec![place]);
-            tasks.push(Task { contig: contig.clone(), number: window, rows, bytes: share(rows) });
+            tasks.push(task(window, rows));
         }
     }
     Ok((tasks, places, intervals.is_empty().then_some(expected)))

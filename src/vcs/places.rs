@@ -121,15 +121,17 @@ fn intervals(
 /// Regions separated by commas, as bcftools takes them; commas within numbers are none.
 fn split(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
-    let mut start = 0;
+    let (mut start, mut in_name) = (0, false);
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
+        // A name in braces may have commas.
+        in_name = byte != b'}' && (in_name || byte == b'{' && at == start);
         let in_number =
             bytes.get(at + 1..at + 4).is_some_and(|next| next.iter().all(u8::is_ascii_digit))
                 && at > 0
                 && bytes[at - 1].is_ascii_digit()
                 && text[start..at].contains(':');
-        if byte == b',' && !in_number {
+        if byte == b',' && !in_number && !in_name {
             parts.push(&text[start..at]);
             start = at + 1;
         }
@@ -205,5 +207,11 @@ mod tests {
         let file = selection(Places { region_file: file, ..Places::default() });
         assert!(file.accepts(ContigId(0), 5, 5) && file.accepts(ContigId(0), 20, 20));
         assert!(!file.accepts(ContigId(0), 6, 9));
+    }
+    #[test]
+    fn test_split_leaves_names_in_braces_whole() {
+        assert_eq!(split("1:5-9,{chr,1}:2,{a,b},X"), ["1:5-9", "{chr,1}:2", "{a,b}", "X"]);
+        assert_eq!(split("1:1,000-2,000,{a}:1,000-2,000"), ["1:1,000-2,000", "{a}:1,000-2,000"]);
+        assert_eq!(split("a{b,c}"), ["a{b", "c}"]);
     }
 }

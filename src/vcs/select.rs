@@ -50,8 +50,13 @@ impl Subset {
         let places_of_cells = places.iter().map(|&place| declarations.samples[place].clone());
         declarations.samples = places_of_cells.collect();
         let source = lines.source;
-        lines.source =
-            Box::new(Selected { source, subset: self.clone(), places, line: Vec::new() });
+        lines.source = Box::new(Selected {
+            source,
+            subset: self.clone(),
+            places,
+            whole: Vec::new(),
+            line: Vec::new(),
+        });
         Ok(lines)
     }
 
@@ -97,6 +102,9 @@ struct Selected {
     source: Box<dyn LineSource>,
     subset: Subset,
     places: Vec<usize>,
+    /// The line as it is in the input.
+    whole: Vec<u8>,
+    /// What was chosen of it.
     line: Vec<u8>,
 }
 
@@ -104,7 +112,11 @@ impl LineSource for Selected {
     fn next_line(&mut self) -> Result<Option<&[u8]>> {
         self.line.clear();
         let Some(line) = self.source.next_line()? else { return Ok(None) };
-        select(line, &self.subset, &self.places, &mut self.line);
+        self.whole.clear();
+        self.whole.extend_from_slice(line);
+        // Whether it has the columns of the header can only be seen while it has all of them.
+        self.source.place(&self.whole)?;
+        select(&self.whole, &self.subset, &self.places, &mut self.line);
         Ok(Some(&self.line))
     }
 

@@ -42,6 +42,20 @@ impl Server {
     ///
     /// When no port or temporary folder can be had.
     pub fn start() -> io::Result<Self> {
+        Self::start_for(Some((ACCESS_KEY, SECRET_KEY)))
+    }
+
+    /// Starts a server with the same buckets that knows nobody: it serves unsigned requests, and
+    /// refuses those that are signed. Google's store is asked in the same words.
+    ///
+    /// # Errors
+    ///
+    /// When no port or temporary folder can be had.
+    pub fn start_public() -> io::Result<Self> {
+        Self::start_for(None)
+    }
+
+    fn start_for(keys: Option<(&str, &str)>) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         for bucket in [BUCKET, OTHER_BUCKET] {
             std::fs::create_dir(folder.path().join(bucket))?;
@@ -49,7 +63,9 @@ impl Server {
         let files =
             FileSystem::new(folder.path()).map_err(|e| io::Error::other(format!("{e:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        if let Some((access_key, secret_key)) = keys {
+            builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+        }
         let service = builder.build();
         let root = folder.path().to_owned();
         let ignores_conditions = Arc::new(AtomicBool::new(false));

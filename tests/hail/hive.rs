@@ -22,6 +22,11 @@ pub(crate) fn source(table: &Path, options: &HailOptions) -> Result<HailSource> 
     HailSource::new(open(table)?, &HailOptions { threads: 2, ..options.clone() })
 }
 
+/// A file for each partition, as tests of small tables want it.
+fn each() -> HailOptions {
+    HailOptions { min_file_bytes: 0, ..HailOptions::default() }
+}
+
 pub(crate) fn two_threads() -> ExportOptions {
     ExportOptions { threads: 2, ..ExportOptions::default() }
 }
@@ -52,10 +57,9 @@ fn manifest(out: &Path) -> Manifest {
     serde_json::from_slice(&target(out).manifest().unwrap().expect("a manifest")).unwrap()
 }
 
-/// Prints the rows of an export as JSON lines, in its order, by pyarrow.
+/// Prints the rows of exports as JSON lines, in their order, with an empty line after each export.
 const ROWS: &str = r#"
-import json, math, sys, pyarrow.parquet as pq
-manifest = json.load(open(sys.argv[1] + '._manifest'))
+import json, math, sys
 def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return 'nan' if math.isnan(value) else ('inf' if value > 0 else '-inf')
@@ -64,21 +68,48 @@ def plain(value):
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
-for file in manifest['files']:
-    table = pq.read_table(sys.argv[1] + '/' + file['path'], partitioning=None)
-    assert table.num_rows == file['rows']
-    for row in table.to_pylist():
-        print(json.dumps(plain(row), ensure_ascii=False))
+def rows(engine, path):
+    if engine == 'duckdb':
+        import duckdb
+        found = duckdb.connect().execute('SELECT * FROM read_parquet(?, hive_partitioning=false)', [path])
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row)) for row in found.fetchall()]
+    if engine == 'polars':
+        import polars as pl
+        return pl.read_parquet(path, hive_partitioning=False).to_dicts()
+    import pyarrow.parquet as pq
+    return pq.read_table(path, partitioning=None).to_pylist()
+for root in sys.argv[2:]:
+    for file in json.load(open(root + '._manifest'))['files']:
+        found = rows(sys.argv[1], root + '/' + file['path'])
+        assert len(found) == file['rows']
+        for row in found:
+            print(json.dumps(plain(row), ensure_ascii=False))
+    print()
 "#;
 
+/// The rows of exports, as an engine reads them.
+pub(crate) fn rows_by(engine: &str, outs: &[&Path]) -> Vec<Vec<Value>> {
+    let arguments =
+        ["-c", ROWS, engine].into_iter().chain(outs.iter().map(|out| out.to_str().unwrap()));
+    let text = String::from_utf8(python::run(arguments).unwrap()).unwrap();
+    let mut exports = vec![Vec::new()];
+    for line in text.lines() {
+        match line {
+            "" => exports.push(Vec::new()),
+            line => exports.last_mut().unwrap().push(serde_json::from_str(line).unwrap()),
+        }
+    }
+    exports.truncate(outs.len());
+    exports
+}
+
 fn rows_by_pyarrow(out: &Path) -> Vec<Value> {
-    let printed = python::run(["-c", ROWS, out.to_str().unwrap()]).unwrap();
-    let text = String::from_utf8(printed).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    rows_by("pyarrow", &[out]).remove(0)
 }
 
 /// An expected row, with its locus and its info flat.
-fn flat(row: &Value) -> Value {
+pub(crate) fn flat(row: &Value) -> Value {
     let mut row = row.as_object().unwrap().clone();
     let locus = row.remove("locus").unwrap();
     row.insert("contig".into(), locus["contig"].clone());
@@ -112,8 +143,7 @@ fn test_every_row_comes_out_flat_and_in_order() {
         for name in tables {
             let folder = tempfile::tempdir().unwrap();
             let out = folder.path().join("out");
-            let from =
-                source(&data.join(version).join(format!("{name}.ht")), &HailOptions::default());
+            let from = source(&data.join(version).join(format!("{name}.ht")), &each());
             let written = write(&from.unwrap(), &out, &two_threads()).unwrap();
             let expected_name = match name {
                 "empty_parts" | "codec_tiny" => "codec",
@@ -135,7 +165,7 @@ fn test_vrs_columns_are_those_of_the_plan() {
     let Some(data) = fixtures() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("parquet_out");
-    let from = source(&data.join("v1.7/vrs.ht"), &HailOptions::default()).unwrap();
+    let from = source(&data.join("v1.7/vrs.ht"), &each()).unwrap();
     write(&from, &out, &two_threads()).unwrap();
     let manifest = manifest(&out);
     let columns: Vec<(String, String)> = manifest
@@ -175,7 +205,7 @@ fn test_vrs_columns_are_those_of_the_plan() {
 fn test_bytes_depend_on_neither_threads_nor_memory() {
     let Some(data) = fixtures() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let from = source(&data.join("v1.8/sites.ht"), &HailOptions::default()).unwrap();
+    let from = source(&data.join("v1.8/sites.ht"), &each()).unwrap();
     let mut all = Vec::new();
     for (number, (threads, memory)) in [(1, 1 << 30), (2, 1), (5, 1 << 20)].into_iter().enumerate()
     {
@@ -202,7 +232,7 @@ fn test_an_interrupted_export_goes_on_and_ends_with_the_same_bytes() {
     let table = generated(folder.path());
     let good = folder.path().join("good");
     let options = ExportOptions { row_group_rows: 100, target_file_bytes: 20_000, ..two_threads() };
-    write(&source(&table, &HailOptions::default()).unwrap(), &good, &options).unwrap();
+    write(&source(&table, &each()).unwrap(), &good, &options).unwrap();
     for partition in [0, 7, 23, 39] {
         // What stops it here is a damaged part; what a kill would leave is no more than that.
         let part = table.join(format!("rows/parts/part-{partition:05}"));
@@ -213,8 +243,7 @@ fn test_an_interrupted_export_goes_on_and_ends_with_the_same_bytes() {
         std::fs::write(&part, damaged).unwrap();
         let out = folder.path().join(format!("out{partition}"));
         // A partition that spans contigs is damaged already when it is planned.
-        let outcome =
-            source(&table, &HailOptions::default()).and_then(|from| write(&from, &out, &options));
+        let outcome = source(&table, &each()).and_then(|from| write(&from, &out, &options));
         let error = outcome.unwrap_err();
         assert!(error.to_string().contains(&format!("part-{partition:05}")), "{error}");
         assert!(target(&out).manifest().unwrap().is_none());
@@ -226,7 +255,7 @@ fn test_an_interrupted_export_goes_on_and_ends_with_the_same_bytes() {
         let staged = out.join("contig=chr1/part-00000-000.parquet#7");
         std::fs::create_dir_all(staged.parent().unwrap()).unwrap();
         std::fs::write(&staged, "half a file").unwrap();
-        let from = source(&table, &HailOptions::default()).unwrap();
+        let from = source(&table, &each()).unwrap();
         if target(&out).files().size("contig=chr1/part-00000-000.parquet").unwrap().is_some() {
             let error = write(&from, &out, &options).unwrap_err();
             assert!(error.to_string().contains("--resume"), "{error}");
@@ -241,6 +270,48 @@ fn test_an_interrupted_export_goes_on_and_ends_with_the_same_bytes() {
         let other = ExportOptions { compression: PageCompression::Snappy, ..resume };
         assert_eq!(write(&from, &out, &other).unwrap_err().kind(), ErrorKind::Exists);
     }
+}
+
+#[test]
+fn test_small_partitions_share_files_and_all_else_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = generated(folder.path());
+    let positions = |out: &Path| -> Vec<(String, i64, i64)> {
+        let files = manifest(out).files;
+        files.into_iter().map(|file| (file.path, file.first, file.last)).collect()
+    };
+    let mut before = u64::MAX;
+    for bytes in [0, 60_000, 6 << 20] {
+        let options = HailOptions { min_file_bytes: bytes, ..HailOptions::default() };
+        let from = source(&table, &options).unwrap();
+        let mut outs = Vec::new();
+        for threads in [1, 3] {
+            let out = folder.path().join(format!("out_{bytes}_{threads}"));
+            let options = ExportOptions { threads, ..ExportOptions::default() };
+            let written = write(&from, &out, &options).unwrap();
+            assert_eq!((written.rows, written.contigs), (20_000, 24));
+            outs.push((files(&out), positions(&out), written.files));
+        }
+        assert!(outs[0] == outs[1], "bytes depend on threads");
+        let (_, _, count) = outs[0];
+        assert!(count < before, "{count} files of at least {bytes}, {before} of less");
+        before = count;
+        let out = folder.path().join(format!("out_{bytes}_1"));
+        let found = check(&target(&out), CheckOptions::default()).unwrap();
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        // What was begun with one size is not gone on with by another.
+        let other = HailOptions { min_file_bytes: bytes + 1, ..HailOptions::default() };
+        let resume = ExportOptions { resume: true, ..two_threads() };
+        let error = write(&source(&table, &other).unwrap(), &out, &resume).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exists);
+        assert!(error.to_string().contains("min_file_bytes"), "{error}");
+    }
+    assert_eq!(before, 24, "a file for each contig");
+    // It is no more than a default: so many files for each contig are those that were asked for.
+    let two = HailOptions { coalesce_per_contig: Some(2), ..HailOptions::default() };
+    let out = folder.path().join("two");
+    let written = write(&source(&table, &two).unwrap(), &out, &two_threads()).unwrap();
+    assert!(written.files > 24, "{}", written.files);
 }
 
 #[test]
@@ -325,17 +396,23 @@ fn expected_positions(table: &Path) -> Vec<(String, i64)> {
 fn test_preflight_tells_what_will_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let table = generated(folder.path());
-    let from = source(&table, &HailOptions::default()).unwrap();
-    let out = folder.path().join("out");
-    let plan = preflight(&from, &target(&out), &two_threads()).unwrap();
-    assert!(!out.exists());
-    let written = write(&from, &out, &two_threads()).unwrap();
-    assert_eq!(plan.contigs.iter().map(|of| of.rows).sum::<u64>(), written.rows);
-    assert_eq!(plan.contigs.iter().map(|of| of.estimated_files).sum::<u64>(), written.files);
-    let estimated: u64 = plan.contigs.iter().map(|of| of.estimated_bytes).sum();
-    assert!(written.bytes / 2 < estimated && estimated < written.bytes * 2, "{estimated}");
-    let present = files(&out);
-    assert!(plan.first_files.iter().all(|file| present.contains_key(file)));
+    let gathered = HailOptions { min_file_bytes: 100_000, ..HailOptions::default() };
+    for (name, options, most) in [("each", each(), 63), ("some", gathered, 50)] {
+        let from = source(&table, &options).unwrap();
+        let out = folder.path().join(name);
+        let plan = preflight(&from, &target(&out), &two_threads()).unwrap();
+        assert!(!out.exists());
+        let written = write(&from, &out, &two_threads()).unwrap();
+        assert!(written.files <= most, "{name}: {}", written.files);
+        assert_eq!(plan.contigs.iter().map(|of| of.rows).sum::<u64>(), written.rows);
+        assert_eq!(plan.contigs.iter().map(|of| of.estimated_files).sum::<u64>(), written.files);
+        // Partitions are those of the table, however many share a file.
+        assert_eq!(plan.contigs.iter().map(|of| of.partitions).sum::<u64>(), 63);
+        let estimated: u64 = plan.contigs.iter().map(|of| of.estimated_bytes).sum();
+        assert!(written.bytes / 2 < estimated && estimated < written.bytes * 2, "{estimated}");
+        let present = files(&out);
+        assert!(plan.first_files.iter().all(|file| present.contains_key(file)));
+    }
 }
 
 #[test]
@@ -388,8 +465,7 @@ fn test_rows_out_of_order_are_refused_or_sorted() {
         json["components"]["partition_counts"]["counts"].as_array_mut().unwrap().swap(0, 1);
     });
     let out = copy.path().join("out");
-    let outcome = source(copy.path(), &HailOptions::default())
-        .and_then(|from| write(&from, &out, &two_threads()));
+    let outcome = source(copy.path(), &each()).and_then(|from| write(&from, &out, &two_threads()));
     let error = outcome.unwrap_err().to_string();
     assert!(error.contains("descend") || error.contains("comes back"), "{error}");
     assert!(target(&out).manifest().unwrap().is_none());

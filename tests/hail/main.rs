@@ -10,6 +10,7 @@ mod hive;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
+mod types;
 
 use std::path::{Path, PathBuf};
 

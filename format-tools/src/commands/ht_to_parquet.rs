@@ -17,8 +17,8 @@ use crate::options::{Messages, Stores, Threads};
 #[derive(Args, Clone, Debug)]
 #[command(override_usage = "format-tools ht-to-parquet [OPTIONS] <TABLE> <OUTPUT>")]
 #[command(after_help = "\
-Files are OUTPUT/contig=chr1/part-….parquet, one for each partition of the table unless told
-otherwise, sorted by position. OUTPUT._manifest lists them; it is written last.
+Files are OUTPUT/contig=chr1/part-….parquet, sorted by position: one for each partition of the
+table, where small neighbours share one. OUTPUT._manifest lists them; it is written last.
 
 Examples:
   ht-to-parquet sites.ht parquet_out
@@ -65,6 +65,7 @@ impl HtToParquet {
             contigs: self.parquet.contigs.clone(),
             intervals: self.parquet.intervals(&self.stores)?,
             coalesce_per_contig: self.parquet.coalesce(),
+            min_file_bytes: self.parquet.min_file_bytes,
             flatten: self.parquet.flatten(),
             threads: self.threads.count().get(),
         };

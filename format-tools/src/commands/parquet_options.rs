@@ -21,7 +21,7 @@ use crate::units::{self, parse_size};
 /// How Parquet is laid out and written.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ParquetOptions {
-    /// How pages are compressed: zstd, zstd:LEVEL (1 to 22) or snappy
+    /// How pages are compressed: zstd (level 1), zstd:LEVEL (1 to 22) or snappy
     #[arg(long, value_name = "CODEC", default_value = "zstd", value_parser = parse_compression)]
     compression: PageCompression,
 
@@ -46,13 +46,18 @@ pub(crate) struct ParquetOptions {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     row_group_rows: u32,
 
-    /// Most bytes of a row group before compression [default: 2M, more for many columns]
+    /// Most bytes of a row group before compression [default: 1Mi, more for many columns]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     row_group_bytes: Option<u64>,
 
     /// Most bytes of a file; a larger part becomes several
     #[arg(long, value_name = "SIZE", default_value = "64Mi", value_parser = parse_size)]
     target_file_bytes: u64,
+
+    /// Neighbouring parts of a contig share a file until they take about so many bytes in the
+    /// source; 0 gives each its own, and --coalesce-per-contig overrides it
+    #[arg(long, value_name = "SIZE", default_value = "6Mi", value_parser = parse_size)]
+    pub(crate) min_file_bytes: u64,
 
     /// Structs whose fields become columns, separated by commas
     #[arg(long, value_name = "LIST", default_value = "info", value_delimiter = ',')]
@@ -86,7 +91,7 @@ pub(crate) struct ParquetOptions {
 }
 
 fn parse_compression(text: &str) -> Result<PageCompression, String> {
-    PageCompression::parse(text, 3).map_err(|error| error.to_string())
+    PageCompression::parse(text, 1).map_err(|error| error.to_string())
 }
 
 impl ParquetOptions {

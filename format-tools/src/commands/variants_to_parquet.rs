@@ -124,6 +124,7 @@ fn options_of(
         contigs: parquet.contigs.clone(),
         intervals: parquet.intervals(stores)?,
         coalesce_per_contig: parquet.coalesce(),
+        min_file_bytes: parquet.min_file_bytes,
         flatten: parquet.flatten(),
         no_samples,
         made_from,

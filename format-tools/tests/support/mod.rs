@@ -21,7 +21,7 @@ pub(crate) fn format_tools<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = 
     let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars() {
-        if name.starts_with("AWS_") || name.starts_with("GENOMIC_OBJECTS_") {
+        if ["AWS_", "GOOGLE_", "GENOMIC_OBJECTS_"].iter().any(|start| name.starts_with(start)) {
             command.env_remove(name);
         }
     }

@@ -1,10 +1,10 @@
 //! `serve DIR [--port P] [--latency-ms N] [--log FILE]`: the plain web server of the tests, for
 //! measurements by other programs; with `--s3` in place of DIR the S3 server, whose buckets are
-//! empty. Runs until it is killed.
+//! empty. Prints its URL, and runs until it is killed.
 
 use std::{env, error::Error, fs::File, io::Write, thread, time::Duration};
 
-use testkit::{http::Server, s3};
+use testkit::{http::Server, s3, server::Control};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut folder = None;
@@ -24,16 +24,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = s3::Server::start()?;
         server.set_latency(Duration::from_millis(latency));
         println!("{}", server.endpoint());
-        loop {
-            thread::park();
-        }
+        return run(&server, log);
     }
     let folder = folder.ok_or("usage: serve DIR [--port P] [--latency-ms N] [--log FILE]")?;
     let server = Server::start_on(folder, port)?;
     server.set_latency(Duration::from_millis(latency));
     println!("{}", server.url());
+    run(&server, log)
+}
+
+fn run(server: &Control, log: Option<File>) -> Result<(), Box<dyn Error>> {
     match log {
-        Some(file) => write_log(&server, file),
+        Some(file) => write_log(server, file),
         None => loop {
             thread::park();
         },
@@ -42,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Writes finished requests as lines of tab-separated method, path, range, status, bytes, start
 /// and end in microseconds since the first request.
-fn write_log(server: &Server, mut file: File) -> Result<(), Box<dyn Error>> {
+fn write_log(server: &Control, mut file: File) -> Result<(), Box<dyn Error>> {
     let mut written = 0;
     loop {
         let log = server.log();
