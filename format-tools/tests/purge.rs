@@ -83,7 +83,7 @@ fn test_purge_of_a_cohort_and_of_its_copy() {
     assert_eq!(holders(&dir.path().join("copy.ram"), "input2.bam"), [""; 0]);
     ok(&dir, &["verify", "copy.ram"]);
     // Redoing a sample.
-    let reads = ["simulate", "--reads", "500", "--coverage", "1", "--seed", "9"];
+    let reads = ["simulate", "--reads", "2000", "--coverage", "1", "--seed", "9"];
     ok(&dir, &[&reads[..], &["--sample", "NA3", "-o", "again.bam"]].concat());
     ok(&dir, &["bam-to-ram", "--replace", "NA3", "again.bam", "c.ram"]);
     let again = stdout(&ok(&dir, &["ram-to-bam", "-O", "sam", "-s", "NA3", "c.ram"]));
