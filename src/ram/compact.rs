@@ -4,22 +4,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch as Columns;
-
-use super::calls::{self, Call};
-use super::coverage;
+use super::depth::Scope;
 use super::grid::Grid;
-use super::layer::{Headers, Sample, Samples};
-use super::manifest::Details;
+use super::layer::Samples;
+use super::manifest::{Details, Layer};
 use super::publish::{Content, Publisher};
-use super::read::{Content as Kind, Reader, Request, Task};
-use super::rows::{Rows, Scratch};
-use super::spill::{Entry, Spills};
-use super::write::Summary;
+use super::rewrite::{Resources, Source, Taken, in_order};
+use super::spill::Spills;
+use super::write::{Summary, regions_of};
 use crate::dataset::{At, Dataset, Draft, Operation, Transaction, TransactionId};
-use crate::error::{Error, Result};
-use crate::pipeline::{Progress, SortOptions};
-use crate::records::alignments::RecordBatch;
+use crate::error::Result;
+use crate::pipeline::Progress;
 use crate::store::Store;
 
 /// How layers are joined.
@@ -103,17 +98,42 @@ fn rewrite(
 ) -> Result<(Draft, Summary)> {
     let contigs = details.dictionary()?;
     let grid = Grid::new(details.windows(), &contigs)?;
-    let at = At::Version(base.manifest().dataset_version);
-    let source = Source { store, at, grid: &grid, options, progress };
-    let (list, headers) = source.samples()?;
-    let mut spills = Spills::new(&SortOptions {
+    let parts = details.parts.as_ref().map(|parts| regions_of(parts, &contigs));
+    let lengths = details.lengths.clone();
+    let scope = Scope {
+        windows: details.windows(),
+        exclude_flags: details.exclude_flags,
+        lengths: &lengths,
+        parts: parts.as_deref(),
+    };
+    let mut numbers = 0..;
+    let mut of_layer = |layer: &Layer| -> Vec<Option<u32>> {
+        (0..layer.sample_count).map(|_| numbers.next()).collect()
+    };
+    let taken = Taken {
+        samples: details.layers.iter().map(&mut of_layer).collect(),
+        total: usize::try_from(details.sample_count).unwrap_or(usize::MAX),
+        contigs: (0..).map(Some).take(contigs.len()).collect(),
+        judges: false,
+    };
+    let source = Source {
+        store,
+        at: At::Version(base.manifest().dataset_version),
+        taken: &taken,
+        grid: &grid,
+        scope: &scope,
+        reference: None,
+        threads: options.threads,
+        progress,
+    };
+    let (samples, headers) = in_order(source.samples()?)?;
+    let resources = Resources {
+        threads: options.threads,
         memory: options.memory,
         temp_dir: options.temp_dir.clone(),
-        threads: options.threads,
-    });
-    source.reads(&mut spills)?;
-    source.coverage(&mut spills)?;
-    source.calls(&mut spills)?;
+    };
+    let mut spills = Spills::new(&resources.sorting());
+    let (seen, _) = source.spill(&mut spills)?;
     details.layers.clear();
     (details.sample_count, details.read_count, details.chunk_bytes) = (0, 0, 0);
     let publisher = Publisher {
@@ -129,137 +149,13 @@ fn rewrite(
         contigs: &contigs,
         grid: &grid,
         spills,
-        list,
-        headers,
+        list: Samples { samples, contigs: seen },
+        headers: headers.bytes,
+        groups: Vec::new(),
+        position: None,
+        objects: Vec::new(),
+        chunks: Vec::new(),
         operation: Operation::Replace,
         inputs: base.manifest().inputs.clone(),
     })
-}
-
-/// The version whose layers are joined.
-struct Source<'a> {
-    store: &'a Store,
-    at: At,
-    grid: &'a Grid,
-    options: &'a CompactOptions,
-    progress: &'a Arc<Progress>,
-}
-
-impl Source<'_> {
-    fn open(&self, content: Kind) -> Result<Reader> {
-        Reader::open(self.store, self.at.clone(), content, &Request::default())
-    }
-
-    /// The samples of all layers, with their headers in one object.
-    fn samples(&self) -> Result<(Samples, Vec<u8>)> {
-        let reader = self.open(Kind::Alignments)?;
-        let (mut list, mut headers) = (Samples::default(), Headers::default());
-        for part in &reader.parts {
-            list.contigs.extend(&part.list.contigs);
-            for (number, sample) in part.list.samples.iter().enumerate() {
-                let bytes = reader.header_of(part, number)?.to_bam_bytes()?;
-                let header = headers.push(&bytes)?;
-                list.samples.push(Sample { header, ..sample.clone() });
-            }
-        }
-        list.contigs.sort_unstable();
-        list.contigs.dedup();
-        Ok((list, headers.bytes))
-    }
-
-    /// Decodes all batches of a kind; samples are numbered across layers.
-    fn scan<T: Send>(
-        &self,
-        content: Kind,
-        work: impl Fn(&Reader, &Task, Columns) -> Result<T> + Sync,
-        mut sink: impl FnMut(&Numbers, &Task, T) -> Result<()>,
-    ) -> Result<()> {
-        let reader = self.open(content)?;
-        let mut next = 0;
-        let first = reader.parts.iter().map(|part| {
-            let first = next;
-            next += part.list.samples.len() as u32;
-            first
-        });
-        let first: Vec<u32> = first.collect();
-        let numbers = Numbers { reader: &reader, first };
-        let work = |task: &Task, columns| Ok((0, work(&reader, task, columns)?));
-        let sink = |task: &Task, found| sink(&numbers, task, found);
-        reader.scan(&reader.tasks, self.options.threads, None, work, sink).map(|_| ())
-    }
-
-    fn reads(&self, spills: &mut Spills) -> Result<()> {
-        let work = |reader: &Reader, task: &Task, columns: Columns| {
-            let rows = Rows::new(columns)?;
-            let names = reader.names(task);
-            let (mut records, mut scratch) = (RecordBatch::new(), Scratch::default());
-            for row in 0..rows.len() {
-                records.push_with(|out| rows.push_record(row, &names, &mut scratch, out))?;
-            }
-            Ok((rows, records))
-        };
-        self.scan(Kind::Alignments, work, |numbers, task, (rows, records)| {
-            for (row, record) in records.iter().enumerate() {
-                let place = rows.place(row);
-                let sample = numbers.sample(task, place.sample);
-                let contig = u32::try_from(record.ref_id());
-                let start = u64::try_from(record.position()).unwrap_or(0);
-                let key = match contig {
-                    Err(_) => self.grid.first_key(self.grid.unplaced(), sample),
-                    Ok(contig) if place.is_owner => self.grid.key_at(contig, start, sample),
-                    // It starts in an earlier region of this contig.
-                    Ok(contig) => {
-                        let first = *self.grid.regions(contig, 0, 1).start();
-                        self.grid.first_key(first + u64::from(task.place.ordinal), sample)
-                    }
-                };
-                let (is_owner, ordinal) = (place.is_owner, place.ordinal);
-                let entry = Entry { is_owner, clip: None, ordinal, record: record.bytes() };
-                spills.push_read(key, &entry)?;
-            }
-            self.progress.add_items(records.len() as u64);
-            Ok(())
-        })
-    }
-
-    fn coverage(&self, spills: &mut Spills) -> Result<()> {
-        let work = |_: &Reader, _: &Task, columns| coverage::windows(&columns);
-        self.scan(Kind::Coverage, work, |numbers, task, windows| {
-            windows.into_iter().try_for_each(|window| {
-                let sample = numbers.sample(task, window.sample);
-                let contig = numbers.contig(task, window.contig)?;
-                spills.push_window(self.grid, sample, contig, &window.row)
-            })
-        })
-    }
-
-    fn calls(&self, spills: &mut Spills) -> Result<()> {
-        let work = |_: &Reader, _: &Task, columns| calls::calls(&columns);
-        self.scan(Kind::Sites, work, |numbers, task, calls| {
-            calls.into_iter().try_for_each(|call| {
-                let sample = numbers.sample(task, call.sample);
-                let contig = numbers.contig(task, call.contig)?;
-                spills.push_call(self.grid, &Call { sample, contig, ..call })
-            })
-        })
-    }
-}
-
-/// How samples and contigs of layers are numbered in all of the dataset.
-struct Numbers<'a> {
-    reader: &'a Reader,
-    /// The first sample of each layer.
-    first: Vec<u32>,
-}
-
-impl Numbers<'_> {
-    fn sample(&self, task: &Task, sample: u32) -> u32 {
-        self.first[task.part] + sample
-    }
-
-    fn contig(&self, task: &Task, key: u32) -> Result<u32> {
-        self.reader
-            .contig_of(task, key)
-            .ok_or_else(|| Error::corrupt("a row refers to a contig that its layer lacks"))
-    }
 }

@@ -205,7 +205,12 @@ impl<'a> Cutter<'a> {
                 break;
             }
             let candidate = Candidate::parse(bytes)?;
-            if !sites.last_mut().is_some_and(|site| site.admit(candidate)) {
+            // Those of other groups may lie between.
+            let is_here = |site: &&mut Site| {
+                (site.contig, site.position) == (candidate.contig, candidate.position)
+            };
+            let mut here = sites.iter_mut().rev().take_while(is_here);
+            if !here.any(|site| site.admit(candidate)) {
                 sites.push(candidate.into());
             }
             self.sites.advance()?;

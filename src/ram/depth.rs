@@ -5,10 +5,11 @@
 //! deletions and skips do not count, and what a read's mate has covered already counts once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::coverage::Row;
 use super::grid::Windows;
-use super::sites::{Candidate, Finder};
+use super::sites::{Candidate, Finder, KnownSite};
 use crate::error::Result;
 use crate::genome::{Interval, Region};
 use crate::records::alignments::Record;
@@ -136,6 +137,16 @@ impl<'a> Scanner<'a> {
             row: None,
             found: Found::default(),
         }
+    }
+
+    /// Sets the sites to look at, where only those of a dataset are.
+    pub(super) fn know(&mut self, sites: &Arc<Vec<KnownSite>>) {
+        self.finder.iter_mut().for_each(|finder| finder.know(sites));
+    }
+
+    /// The sites to look at, where only those of a dataset are.
+    pub(super) fn known(&self) -> &[KnownSite] {
+        self.finder.as_ref().map_or(&[], Finder::known)
     }
 
     /// Counts a record, which refers to contigs of the dataset; records come in order of place.

@@ -166,6 +166,8 @@ pub(super) struct Destination<'a> {
     pub(super) keys: &'a [i32],
     pub(super) names: &'a [&'a str],
     pub(super) exclude_flags: u16,
+    /// Samples that are looked at, at sites of each group but that of all.
+    pub(super) groups: &'a [Vec<u32>],
     pub(super) put: &'a dyn Fn(&str, Vec<u8>) -> Result<()>,
 }
 
@@ -379,7 +381,11 @@ impl Writer<'_> {
         let mut tallies = std::mem::replace(&mut self.tallies, rest);
         tallies.resize(count * samples, Tally::default());
         for (site, tallies) in sites[self.judged..end].iter().zip(tallies.chunks(samples.max(1))) {
-            let of_site = (0..).zip(tallies).map(|(sample, tally)| {
+            let group = (site.group as usize).checked_sub(1).and_then(|at| self.to.groups.get(at));
+            let is_looked_at =
+                |sample: &u32| group.is_none_or(|group| group.binary_search(sample).is_ok());
+            let of_site = (0..).zip(tallies).filter(|(sample, _)| is_looked_at(sample));
+            let of_site = of_site.map(|(sample, tally)| {
                 Call::new(sample, site, tally, sites::genotype(site, tally))
             });
             let of_site: Vec<Call> = of_site.collect();

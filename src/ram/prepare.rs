@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::ingest::Open;
 use super::layer::{Dictionary, Headers};
 use super::manifest::Details;
-use super::read;
 use super::write::SampleInput;
-use crate::dataset::Dataset;
 use crate::error::{Context, Error, Result};
 use crate::genome::Contigs;
 use crate::pipeline::ordered;
@@ -32,21 +30,17 @@ pub(super) struct Prepared {
     pub(super) contigs: Contigs,
 }
 
-/// Opens every input, several at a time.
+/// Opens every input, several at a time; `names` are those of samples that the dataset has.
 pub(super) fn prepare(
     inputs: &[SampleInput],
     open: &Open<'_>,
     details: &Details,
-    base: Option<&Dataset>,
+    names: &[String],
     threads: usize,
 ) -> Result<Prepared> {
     let mut dictionary = Dictionary::new(&details.dictionary()?);
-    let mut taken: HashMap<String, String> = HashMap::new();
-    if let Some(base) = base {
-        for sample in read::sample_names(base, details)? {
-            taken.insert(sample, "the dataset".to_owned());
-        }
-    }
+    let of_dataset = names.iter().map(|name| (name.clone(), "the dataset".to_owned()));
+    let mut taken: HashMap<String, String> = of_dataset.collect();
     let (mut prepared, mut headers) = (Vec::with_capacity(inputs.len()), Headers::default());
     let mut rest = inputs.iter().enumerate();
     ordered(

@@ -10,7 +10,9 @@ use super::manifest::{self, Details, Layer};
 use super::merge::{Destination, Merged, merge};
 use super::spill::Spills;
 use super::write::Summary;
-use crate::dataset::{Checksum, Draft, InputInfo, ObjectRef, Operation, Transaction, folders};
+use crate::dataset::{
+    Checksum, ChunkEntry, Draft, InputInfo, ObjectRef, Operation, Transaction, folders,
+};
 use crate::error::Result;
 use crate::genome::Contigs;
 use crate::pipeline::Progress;
@@ -41,6 +43,13 @@ pub(super) struct Content<'a> {
     pub(super) spills: Spills,
     pub(super) list: Samples,
     pub(super) headers: Vec<u8>,
+    /// Samples that are looked at, at candidate sites of each group but that of all.
+    pub(super) groups: Vec<Vec<u32>>,
+    /// Where the layer goes among those of `details`; at the end for `None`.
+    pub(super) position: Option<usize>,
+    /// Objects of other layers that stay, and their chunks.
+    pub(super) objects: Vec<ObjectRef>,
+    pub(super) chunks: Vec<ChunkEntry>,
     /// An append keeps the layers of the base.
     pub(super) operation: Operation,
     pub(super) inputs: Vec<InputInfo>,
@@ -48,8 +57,9 @@ pub(super) struct Content<'a> {
 
 impl Publisher<'_> {
     pub(super) fn publish(&self, content: Content<'_>) -> Result<(Draft, Summary)> {
-        let Content { mut details, contigs, grid, spills, list, headers, operation, inputs } =
-            content;
+        let Content { mut details, contigs, grid, spills, list, headers, groups, .. } = content;
+        let Content { position, objects: kept_objects, chunks: kept_chunks, .. } = content;
+        let Content { operation, inputs, .. } = content;
         let contig_names: Vec<&str> = contigs.iter().map(|contig| contig.name.as_str()).collect();
         let mut keys = vec![-1; contigs.len()];
         for (key, &contig) in (0..).zip(&list.contigs) {
@@ -72,6 +82,7 @@ impl Publisher<'_> {
             keys: &keys,
             names: &names,
             exclude_flags: details.exclude_flags,
+            groups: &groups,
             put: &put,
         };
         let Merged { regions, index, chunks, counts } =
@@ -111,7 +122,8 @@ impl Publisher<'_> {
         details.sample_count += summary.samples;
         details.read_count += counts.reads;
         details.chunk_bytes += counts.chunk_bytes;
-        details.layers.push(Layer {
+        let position = position.unwrap_or(details.layers.len()).min(details.layers.len());
+        let layer = Layer {
             samples: of_samples,
             headers: of_headers,
             index: of_index,
@@ -120,12 +132,14 @@ impl Publisher<'_> {
             batch_count: counts.batches,
             has_sites: count_of(|sample| sample.has_sites) > 0,
             regions,
-        });
+        };
+        details.layers.insert(position, layer);
         let keep_chunks = operation == Operation::Append;
         if let Some(base) = self.transaction.base().filter(|_| keep_chunks) {
             let is_ours = |object: &&ObjectRef| manifest::KINDS.contains(&object.kind.as_str());
             objects.splice(0..0, base.manifest().objects.iter().filter(is_ours).cloned());
         }
+        objects.splice(0..0, kept_objects);
         let draft = Draft {
             format: manifest::FORMAT.to_owned(),
             version: manifest::VERSION.to_owned(),
@@ -135,7 +149,7 @@ impl Publisher<'_> {
             inputs: inputs.into_iter().take(MOST_INPUTS).collect(),
             fields: details.to_fields()?,
             objects,
-            chunks,
+            chunks: [kept_chunks, chunks].concat(),
             required_features: Vec::new(),
         };
         Ok((draft, summary))

@@ -484,13 +484,17 @@ fn checked_samples(object: &ObjectRef, bytes: &Bytes, layer: &Layer) -> Result<S
 
 /// The names of all samples of a dataset.
 pub(super) fn sample_names(dataset: &Dataset, details: &Details) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for layer in &details.layers {
+    let samples = sample_lists(dataset, details)?.into_iter().flat_map(|list| list.samples);
+    Ok(samples.map(|sample| sample.name).collect())
+}
+
+/// The samples of each layer.
+pub(super) fn sample_lists(dataset: &Dataset, details: &Details) -> Result<Vec<Samples>> {
+    let list = |layer: &Layer| {
         let object = object(dataset, &layer.samples)?;
-        let list = checked_samples(object, &dataset.read(object)?, layer)?;
-        names.extend(list.samples.into_iter().map(|sample| sample.name));
-    }
-    Ok(names)
+        checked_samples(object, &dataset.read(object)?, layer)
+    };
+    details.layers.iter().map(list).collect()
 }
 
 /// Fetches the lists of samples and the pages of the index, all at once, and plans.

@@ -6,6 +6,7 @@
 //! change a result.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::reference::{Reference, Stretch};
 use crate::error::{Error, Result};
@@ -41,10 +42,50 @@ pub(super) fn base_of(code: u8) -> Option<usize> {
 /// The letters of bases.
 pub(super) const LETTERS: &[u8; 4] = b"ACGT";
 
+/// The number of a base, by its letter.
+pub(super) fn base_number(letter: &str) -> Option<u8> {
+    let position = LETTERS.iter().position(|base| [*base] == *letter.as_bytes())?;
+    u8::try_from(position).ok()
+}
+
+/// A site of a dataset, where samples are judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct KnownSite {
+    pub(super) contig: u32,
+    /// 0-based.
+    pub(super) position: u32,
+    /// The base of the reference, 0 to 3.
+    pub(super) reference: u8,
+    /// Other bases, a bit each.
+    pub(super) alternatives: u8,
+    /// Which samples are looked at.
+    pub(super) group: u32,
+}
+
+impl KnownSite {
+    /// Those of `sites`, which are in order, at a position.
+    pub(super) fn at(sites: &[Self], contig: u32, position: u32) -> &[Self] {
+        let start = sites.partition_point(|site| (site.contig, site.position) < (contig, position));
+        let end = sites.partition_point(|site| (site.contig, site.position) <= (contig, position));
+        &sites[start..end]
+    }
+
+    /// Whether the base of a candidate is one of those found here.
+    pub(super) fn admits(&self, candidate: &Candidate) -> bool {
+        self.reference == candidate.reference && self.alternatives & (1 << candidate.base) != 0
+    }
+}
+
+/// What is known of the bases that samples are compared with.
+enum Bases<'a> {
+    Reference(&'a Reference, Stretch),
+    /// Those of the sites of a dataset at hand.
+    Known(Arc<Vec<KnownSite>>),
+}
+
 /// Looks for candidates in one sample.
 pub(super) struct Finder<'a> {
-    reference: &'a Reference,
-    at_hand: Stretch,
+    bases: Bases<'a>,
     /// The reference's base, and how many bases unlike it, by position.
     differing: BTreeMap<u64, (u8, [u32; 4])>,
 }
@@ -58,27 +99,55 @@ pub(super) struct Candidate {
     /// The reference's base and the sample's, 0 to 3.
     reference: u8,
     base: u8,
+    /// Which samples are looked at there; 0 for all.
+    pub(super) group: u32,
 }
 
 impl Candidate {
-    pub(super) fn to_bytes(self) -> [u8; 10] {
+    /// The same for a group of samples.
+    pub(super) fn for_group(self, group: u32) -> Self {
+        Self { group, ..self }
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; 14] {
         let ([a, b, c, d], [e, f, g, h]) = (self.contig.to_le_bytes(), self.position.to_le_bytes());
-        [a, b, c, d, e, f, g, h, self.reference, self.base]
+        let [i, j, k, l] = self.group.to_le_bytes();
+        [a, b, c, d, e, f, g, h, self.reference, self.base, i, j, k, l]
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
-        let &[a, b, c, d, e, f, g, h, reference, base] = bytes else {
+        let &[a, b, c, d, e, f, g, h, reference, base, i, j, k, l] = bytes else {
             return Err(Error::internal("the sorter changed a candidate"));
         };
         let (contig, position) =
             (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        Ok(Self { contig, position, reference, base })
+        let group = u32::from_le_bytes([i, j, k, l]);
+        Ok(Self { contig, position, reference, base, group })
     }
 }
 
 impl<'a> Finder<'a> {
     pub(super) fn new(reference: &'a Reference) -> Self {
-        Self { reference, at_hand: Stretch::default(), differing: BTreeMap::new() }
+        let bases = Bases::Reference(reference, Stretch::default());
+        Self { bases, differing: BTreeMap::new() }
+    }
+
+    /// Looks at the sites of a dataset only, which [`Self::know`] tells.
+    pub(super) fn of_known_sites() -> Self {
+        Self { bases: Bases::Known(Arc::default()), differing: BTreeMap::new() }
+    }
+
+    /// Sets the sites to look at, in order.
+    pub(super) fn know(&mut self, sites: &Arc<Vec<KnownSite>>) {
+        self.bases = Bases::Known(sites.clone());
+    }
+
+    /// The sites to look at.
+    pub(super) fn known(&self) -> &[KnownSite] {
+        match &self.bases {
+            Bases::Reference(..) => &[],
+            Bases::Known(sites) => sites,
+        }
     }
 
     pub(super) fn start_contig(&mut self) {
@@ -93,18 +162,30 @@ impl<'a> Finder<'a> {
         start: u64,
         end: u64,
     ) -> Result<()> {
-        let reference = self.reference.bases(record.ref_id(), start, end, &mut self.at_hand)?;
-        let (packed, qualities) = (record.packed_sequence(), record.qualities());
-        for ((at, position), expected) in
-            (read_at..).zip(start..end).zip(reference.unwrap_or_default())
-        {
-            let (Some(byte), Some(&quality)) = (packed.get(at / 2), qualities.get(at)) else {
-                break;
-            };
-            let code = (byte >> (4 * (1 - at % 2))) & 0xf;
-            let Some(base) = base_of(code) else { continue };
-            if quality >= MIN_BASE_QUALITY && *expected < 4 && usize::from(*expected) != base {
-                self.differing.entry(position).or_insert((*expected, [0; 4])).1[base] += 1;
+        let differing = &mut self.differing;
+        match &mut self.bases {
+            Bases::Reference(reference, at_hand) => {
+                let bases = reference.bases(record.ref_id(), start, end, at_hand)?;
+                let bases = bases.unwrap_or_default();
+                for ((at, position), &expected) in (read_at..).zip(start..end).zip(bases) {
+                    look(differing, record, at, position, expected);
+                }
+            }
+            Bases::Known(sites) => {
+                let Ok(contig) = u32::try_from(record.ref_id()) else { return Ok(()) };
+                let first = sites.partition_point(|site| {
+                    (site.contig, u64::from(site.position)) < (contig, start)
+                });
+                let is_here =
+                    |site: &&KnownSite| site.contig == contig && u64::from(site.position) < end;
+                let here = sites[first..].iter().take_while(is_here);
+                let here: Vec<(u64, u8)> =
+                    here.map(|site| (u64::from(site.position), site.reference)).collect();
+                for of_position in here.chunk_by(|one, next| one.0 == next.0) {
+                    let (position, expected) = of_position[0];
+                    let at = read_at + (position - start) as usize;
+                    look(differing, record, at, position, expected);
+                }
             }
         }
         Ok(())
@@ -123,10 +204,28 @@ impl<'a> Finder<'a> {
         for (&position, &(reference, counts)) in now.range(run.start()..) {
             for (base, count) in (0..).zip(counts) {
                 if count >= MIN_COUNT && count.saturating_mul(MIN_PART) >= depth {
-                    out.push(Candidate { contig, position: position as u32, reference, base });
+                    let position = position as u32;
+                    out.push(Candidate { contig, position, reference, base, group: 0 });
                 }
             }
         }
+    }
+}
+
+/// Looks at one base of a record.
+fn look(
+    differing: &mut BTreeMap<u64, (u8, [u32; 4])>,
+    record: &Record<'_>,
+    at: usize,
+    position: u64,
+    expected: u8,
+) {
+    let (packed, qualities) = (record.packed_sequence(), record.qualities());
+    let (Some(byte), Some(&quality)) = (packed.get(at / 2), qualities.get(at)) else { return };
+    let code = (byte >> (4 * (1 - at % 2))) & 0xf;
+    let Some(base) = base_of(code) else { return };
+    if quality >= MIN_BASE_QUALITY && expected < 4 && usize::from(expected) != base {
+        differing.entry(position).or_insert((expected, [0; 4])).1[base] += 1;
     }
 }
 
@@ -140,12 +239,15 @@ pub(super) struct Site {
     pub(super) reference: u8,
     /// Other bases that a sample showed.
     pub(super) alternatives: Vec<u8>,
+    /// Which samples are looked at; 0 for all.
+    pub(super) group: u32,
 }
 
 impl Site {
-    /// Takes a candidate in, unless it is of another position.
+    /// Takes a candidate in, unless it is of another position or group.
     pub(super) fn admit(&mut self, candidate: Candidate) -> bool {
-        if (self.contig, self.position) != (candidate.contig, candidate.position) {
+        let of_candidate = (candidate.contig, candidate.position, candidate.group);
+        if (self.contig, self.position, self.group) != of_candidate {
             return false;
         }
         if !self.alternatives.contains(&candidate.base) {
@@ -163,6 +265,7 @@ impl From<Candidate> for Site {
             position: candidate.position,
             reference: candidate.reference,
             alternatives: vec![candidate.base],
+            group: candidate.group,
         }
     }
 }
@@ -347,7 +450,7 @@ mod tests {
 
     #[test]
     fn test_genotype_follows_the_reads() {
-        let site = Site { contig: 0, position: 5, reference: 0, alternatives: vec![2] };
+        let site = Site { contig: 0, position: 5, reference: 0, alternatives: vec![2], group: 0 };
         let of = |votes: &[(u8, u8, u32)]| genotype(&site, &tally(votes));
         assert_eq!(of(&[]).alleles, None);
         assert_eq!(of(&[(0, 30, 20)]).alleles, Some((0, 0)));

@@ -10,11 +10,14 @@ use std::sync::Arc;
 use super::depth::Scope;
 use super::grid::{Grid, Windows};
 use super::ingest::{Job, Open, Task};
-use super::layer::{Sample, Samples};
+use super::layer::{Sample, Samples, read_header};
 use super::manifest::Details;
 use super::prepare::{Input, Prepared, prepare};
 use super::publish::{Content, Publisher};
+use super::purge::{Purpose, Removal, Rest};
+use super::read;
 use super::reference::Reference;
+use super::rewrite::{Numbered, in_order};
 use super::spill::Spills;
 use super::work::{Note, Work};
 use crate::dataset::{Dataset, Draft, InputInfo, Operation, Transaction, TransactionId};
@@ -62,6 +65,9 @@ pub struct WriteOptions {
     pub overwrite: bool,
     /// Add the samples to an existing dataset.
     pub add: bool,
+    /// Put the samples in the place of those of an existing dataset that have these names, which
+    /// must be theirs.
+    pub replace: Vec<String>,
     /// Encode everything and write nothing.
     pub dry_run: bool,
     /// The time of the commit, in RFC 3339.
@@ -85,10 +91,18 @@ impl WriteOptions {
             parts: None,
             overwrite: false,
             add: false,
+            replace: Vec::new(),
             dry_run: false,
             created,
             transaction,
         }
+    }
+}
+
+impl WriteOptions {
+    /// Whether something of the dataset that is there stays.
+    fn changes_dataset(&self) -> bool {
+        self.add || !self.replace.is_empty()
     }
 }
 
@@ -147,11 +161,11 @@ pub fn write(
     if [options.region_size, options.sub_window, options.coverage_window].contains(&0) {
         return Err(Error::usage("a region or window needs at least one base"));
     }
-    let transaction = match options.add {
+    let transaction = match options.changes_dataset() {
         true => {
             let base = Dataset::find(store)?.ok_or_else(|| {
-                Error::not_found("there is no dataset to add to")
-                    .help("leave --add out to make one")
+                Error::not_found("there is no dataset to add to, or to replace a sample of")
+                    .help("leave --add or --replace out to make one")
                     .at(store.name(""))
             })?;
             Transaction::begin(store, Some(&base), options.transaction)?
@@ -199,13 +213,32 @@ impl Writer<'_> {
         temp_dir: &Path,
     ) -> Result<(Draft, Summary)> {
         let options = self.options;
-        let base = self.transaction.base().filter(|_| options.add);
-        let mut details = match base {
-            Some(base) => Details::read(base.manifest()).map_err(|e| e.at(self.store.name("")))?,
-            None => self.new_details(),
+        let base = self.transaction.base().filter(|_| options.changes_dataset());
+        let removal = match base {
+            Some(base) if !options.replace.is_empty() => Some(
+                Removal::new(base, &options.replace, Purpose::Replace)?
+                    .map_err(|missing| missing.error.at(self.store.name("")))?,
+            ),
+            _ => None,
         };
-        let prepared = prepare(inputs, open, &details, base, options.threads)?;
+        let mut details = match (base, &removal) {
+            (_, Some(removal)) => removal.details.clone(),
+            (Some(base), _) => {
+                Details::read(base.manifest()).map_err(|e| e.at(self.store.name("")))?
+            }
+            _ => self.new_details(),
+        };
+        let names = match (base, &removal) {
+            (_, Some(removal)) => removal.names.clone(),
+            (Some(base), _) => read::sample_names(base, &details)?,
+            _ => Vec::new(),
+        };
+        let prepared = prepare(inputs, open, &details, &names, options.threads)?;
         let Prepared { inputs: prepared, headers, contigs } = prepared;
+        let numbers = match &removal {
+            Some(removal) => places_of(inputs, &prepared, removal)?,
+            None => (0..).take(prepared.len()).collect(),
+        };
         details.set_dictionary(&contigs);
         if base.is_none() {
             details.parts = self.parts(&contigs)?;
@@ -243,17 +276,38 @@ impl Writer<'_> {
             temp_dir: options.temp_dir.clone(),
             threads: options.threads,
         });
-        for ((number, task), note) in (0..).zip(&tasks).zip(&notes) {
+        for ((&number, task), note) in numbers.iter().zip(&tasks).zip(&notes) {
             spills.adopt(number, &note.files, |kind| self.work.file(&task.token, kind));
         }
         let mut seen: Vec<u32> =
             notes.iter().flat_map(|note| note.outcome.seen.iter().copied()).collect();
+        let mut samples = list(inputs, &prepared, &notes, reference.is_some());
+        let mut headers = headers.bytes;
+        let mut groups = Vec::new();
+        if let (Some(removal), Some(base)) = (&removal, base) {
+            let rest = Rest {
+                store: self.store,
+                base,
+                removal,
+                grid: &grid,
+                reference: reference.as_ref(),
+            };
+            let mut rest = rest.spill(&details, &mut spills, options.threads, self.progress)?;
+            rest.samples.extend(numbered(samples, &numbers, &headers)?);
+            let (in_order, of_all) = in_order(rest.samples)?;
+            (samples, headers, groups) = (in_order, of_all.bytes, rest.groups);
+            seen.extend(rest.contigs);
+        }
         seen.sort_unstable();
         seen.dedup();
-        let samples = list(inputs, &prepared, &notes, reference.is_some());
-        let (operation, mut infos) = match base {
-            Some(base) => (Operation::Append, base.manifest().inputs.clone()),
-            None => (Operation::Create, Vec::new()),
+        let (operation, mut infos) = match (base, &removal) {
+            (_, Some(removal)) => (Operation::Replace, removal.inputs.clone()),
+            (Some(base), _) => (Operation::Append, base.manifest().inputs.clone()),
+            _ => (Operation::Create, Vec::new()),
+        };
+        let (position, objects, chunks) = match removal {
+            Some(removal) => (Some(removal.position), removal.objects, removal.chunks),
+            None => (None, Vec::new(), Vec::new()),
         };
         infos.extend(inputs.iter().map(|input| input.info.clone()));
         let publisher = Publisher {
@@ -270,7 +324,11 @@ impl Writer<'_> {
             grid: &grid,
             spills,
             list: Samples { samples, contigs: seen },
-            headers: headers.bytes,
+            headers,
+            groups,
+            position,
+            objects,
+            chunks,
             operation,
             inputs: infos,
         })?;
@@ -316,7 +374,7 @@ impl Writer<'_> {
     }
 }
 
-fn regions_of(parts: &[(String, u64, u64)], contigs: &Contigs) -> Vec<Region> {
+pub(super) fn regions_of(parts: &[(String, u64, u64)], contigs: &Contigs) -> Vec<Region> {
     let region = |(name, start, end): &(String, u64, u64)| {
         Some(Region { contig: contigs.id(name)?, interval: Interval::new(*start, *end) })
     };
@@ -352,6 +410,45 @@ fn tasks(
         Ok(Task { input, mapping, token, state: prepared[number].state.clone() })
     };
     inputs.iter().zip(prepared).enumerate().map(task).collect()
+}
+
+/// The numbers of inputs that replace samples.
+fn places_of(inputs: &[SampleInput], prepared: &[Input], removal: &Removal) -> Result<Vec<u32>> {
+    let place = |(given, input): (&SampleInput, &Input)| {
+        removal.replaced.get(&input.name).copied().ok_or_else(|| {
+            Error::input("the file is not of a sample that is to be replaced")
+                .expected(format!("one of {} samples", removal.replaced.len()))
+                .found(format!("{:?}", input.name))
+                .help("name it by --samples, or convert it with --add")
+                .at(&given.info.name)
+        })
+    };
+    let places = inputs.iter().zip(prepared).map(place).collect::<Result<Vec<u32>>>()?;
+    let gone = removal.replaced.iter().find(|(_, number)| !places.contains(number));
+    match gone {
+        None => Ok(places),
+        Some((name, _)) => {
+            Err(Error::usage(format!("no input is of sample {name:?}, which is to be replaced"))
+                .help("leave it out of --replace; 'purge' takes a sample out of a dataset"))
+        }
+    }
+}
+
+/// Samples with their headers, which lie in `headers`.
+fn numbered(samples: Vec<Sample>, numbers: &[u32], headers: &[u8]) -> Result<Vec<Numbered>> {
+    let frame = |(start, size, _): (u64, u64, u32)| {
+        let (start, size) = (start as usize, size as usize);
+        headers
+            .get(start..start + size)
+            .ok_or_else(|| Error::internal("a header lies outside its object"))
+    };
+    let first = samples.first().map(|sample| frame(sample.header)).transpose()?;
+    let mut all = Vec::with_capacity(samples.len());
+    for (at, (sample, &number)) in samples.iter().zip(numbers).enumerate() {
+        let header = read_header(frame(sample.header)?, first.filter(|_| at > 0))?;
+        all.push(Numbered { number, sample: sample.clone(), header: header.to_bam_bytes()? });
+    }
+    Ok(all)
 }
 
 /// The entries of the list of samples.

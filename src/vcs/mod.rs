@@ -33,6 +33,7 @@ pub mod output;
 pub mod places;
 mod plain;
 mod plan;
+pub mod purge;
 pub mod query;
 pub mod read;
 mod recount;

@@ -419,7 +419,11 @@ impl Model {
     fn check_end(&self, state: &State) {
         let objects = Arc::new(Mutex::new(self.stores.get(state.store).clone()));
         let store = sound_store(&objects);
-        let options = GcOptions { now: written() + Duration::from_secs(60), ..gc_options(1, 0) };
+        let options = GcOptions {
+            now: written() + Duration::from_secs(60),
+            id: id_of(1_000_000),
+            ..gc_options(1, 0)
+        };
         dataset::gc(&store, &options).unwrap();
         assert_sound(&store);
         let newest = Dataset::open(&store, At::Newest).unwrap();

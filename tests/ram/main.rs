@@ -12,6 +12,8 @@ mod coverage;
 mod engines;
 mod inputs;
 mod mosdepth;
+mod purge;
+mod replace;
 mod resume;
 mod roundtrip;
 mod shared;

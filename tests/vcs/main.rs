@@ -11,6 +11,7 @@ mod corruption;
 mod engines;
 mod expressions;
 mod odd;
+mod purge;
 mod query;
 mod roundtrip;
 #[path = "../support/mod.rs"]

@@ -32,11 +32,15 @@ matched by name; those of another length or MD5 are refused. Every input is open
 read. The dataset becomes visible when it is complete; if something fails before, the same command
 with --resume goes on with the samples that are left.
 
+--add brings in more samples and rewrites nothing; --replace redoes samples, and writes the files of
+those they came with anew. Candidate variants are looked for only if --reference is given again.
+
 Examples:
   bam-to-ram --input 'sample_*.bam' --output cohort.ram --region-size 1000000 --parallel 32
   bam-to-ram a.bam b.cram c.paf s3://bucket/cohort.ram
   bam-to-ram --reference ref.fa --samples names.tsv *.bam cohort.ram
   bam-to-ram --add new.bam cohort.ram
+  bam-to-ram --replace NA12878 again.bam cohort.ram
   bam-to-ram --resume --input 'sample_*.bam' --output cohort.ram")]
 pub(crate) struct BamToRam {
     /// Inputs, then the dataset to make; a file name in an input may have * and ?
@@ -79,6 +83,12 @@ pub(crate) struct BamToRam {
     /// Add the samples to an existing dataset, as a new version
     #[arg(long, visible_alias = "append", conflicts_with = "overwrite")]
     add: bool,
+
+    /// Put the inputs in the place of these samples of an existing dataset, as a new version; names
+    /// separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["add", "overwrite"])]
+    replace: Vec<String>,
 
     /// Make a new version where a dataset exists already
     #[arg(long)]
@@ -137,6 +147,7 @@ impl BamToRam {
             },
             overwrite: self.overwrite,
             add: self.add,
+            replace: self.replace.clone(),
             dry_run: self.dry_run,
             ..WriteOptions::new(environment::now(), environment::transaction_id()?)
         };

@@ -322,6 +322,7 @@ impl Log {
                     "transaction": manifest.transaction.to_string(),
                     "tags": tags,
                     "kept": kept,
+                    "purged": manifest.is_stub(),
                 })
             }));
         }
@@ -337,7 +338,11 @@ impl Log {
                 inputs.join(","),
                 manifest.transaction,
                 if tags.is_empty() { String::new() } else { format!("\t[{}]", tags.join(", ")) },
-                if *kept { "" } else { "\t(collected)" },
+                match (*kept, manifest.is_stub()) {
+                    (true, _) => "",
+                    (_, true) => "\t(purged)",
+                    _ => "\t(collected)",
+                },
             )
         };
         output::print(&entries.iter().map(line).collect::<String>())

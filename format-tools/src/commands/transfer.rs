@@ -13,7 +13,7 @@ use serde_json::json;
 use super::maintain::refresh_schema;
 use crate::environment;
 use crate::options::{DatasetAt, Messages, WritableStores};
-use crate::report::Summary;
+use crate::report::{Summary, say};
 use crate::units;
 
 /// Copy one version of a dataset to a new place, or with --all its whole history
@@ -55,9 +55,9 @@ pub(crate) struct Cp {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 All versions go, and what a reader starts from goes last: until then the bucket shows what it showed
-before. A destination that is behind is continued, also after a push that was interrupted; one with
-another history is refused. A URL that ends in / is the folder to put the dataset into, under its own
-name.
+before. A destination that is behind is continued, also after a push that was interrupted, and what
+was purged here since is purged there; one with another history is refused. A URL that ends in / is
+the folder to put the dataset into, under its own name.
 
 Examples:
   format-tools push sample.paf s3://bucket/datasets/
@@ -229,6 +229,9 @@ impl Transfer {
         drop(display);
         let copied = copied?;
         refresh_schema(target, &copied.dataset)?;
+        for left in &copied.left {
+            say(&format!("left: {}: {}", target.name(&left.path), left.what));
+        }
         let version = copied.dataset.manifest().dataset_version;
         let text = format!(
             "sent {} objects of {} to {}, {} were there already; its newest version is {version}",
@@ -242,9 +245,18 @@ impl Transfer {
             "bytes": copied.bytes,
             "skipped": copied.skipped,
             "dataset_version": version,
+            "left": copied.left.iter().map(|left| &left.path).collect::<Vec<_>>(),
             "output": target.name(""),
         });
-        messages.summarise(Summary { text, json, data_on_stdout: false })
+        messages.summarise(Summary { text, json, data_on_stdout: false })?;
+        match copied.left.iter().filter(|left| left.is_ours).count() {
+            0 => Ok(()),
+            count => Err(Error::store(format!(
+                "the dataset was purged, and its copy still has {count} objects from before"
+            ))
+            .help("once no writer is at work there, run 'format-tools gc --grace 0s' on the copy")
+            .at(target.name(""))),
+        }
     }
 }
 

@@ -241,7 +241,7 @@ impl Kinds {
 }
 
 /// Converts everything up to the commit; `None` where lines are out of order, and `sort` is not set.
-fn attempt(
+pub(super) fn attempt(
     input: Lines,
     store: &Store,
     transaction: &Transaction,
