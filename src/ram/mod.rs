@@ -10,6 +10,7 @@ mod coverage;
 mod cut;
 mod depth;
 pub mod depths;
+mod digest;
 pub mod export;
 mod file;
 #[cfg(any(test, fuzzing))]
