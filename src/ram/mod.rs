@@ -29,6 +29,7 @@ pub mod query;
 pub mod read;
 mod reference;
 mod rows;
+mod seams;
 mod sites;
 mod spill;
 pub mod vcf;
