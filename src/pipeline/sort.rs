@@ -85,9 +85,16 @@ struct Limits {
     block: usize,
     /// For the uncompressed records of one frame of a run.
     frame: usize,
-    /// How many runs are read at once.
+    /// How many runs of our own are read at once.
     fan_in: usize,
+    /// For reading runs while nothing is collected.
+    reading: usize,
 }
+
+/// Most bytes of a frame of a run that is kept: many of these are read side by side.
+const KEPT_FRAME: usize = 64 << 10;
+/// How many runs are read at once at least, however little memory there is.
+const LEAST_FAN_IN: usize = 4;
 
 impl Limits {
     fn new(memory: usize) -> Self {
@@ -100,7 +107,8 @@ impl Limits {
             blocks: memory - reading,
             block: (memory / 32).clamp(8 << 10, 8 << 20),
             frame,
-            fan_in: (reading / 4 * 3 / (2 * frame)).clamp(4, 64),
+            fan_in: (reading / 4 * 3 / (2 * frame)).clamp(LEAST_FAN_IN, 64),
+            reading: memory / 4 * 3,
         }
     }
 }
@@ -123,7 +131,9 @@ impl Sorter {
 
     /// An empty sorter whose records will be [kept](Self::keep) in a file of its temporary folder.
     pub fn to_keep(options: SortOptions) -> Self {
-        Self { to_keep: true, ..Self::new(options) }
+        let mut sorter = Self { to_keep: true, ..Self::new(options) };
+        sorter.limits.frame = sorter.limits.frame.min(KEPT_FRAME);
+        sorter
     }
 
     /// Ends the input; the records stay in order in a file at `path`, for another sorter to
@@ -143,7 +153,8 @@ impl Sorter {
     }
 
     /// Adds the records of another sorter that were kept at `path`, with `add` added to their keys.
-    /// The file stays, and is opened when it is needed.
+    /// The file stays, and is open only while some of it is read: as many as the memory takes are
+    /// merged at once.
     pub fn adopt(&mut self, path: PathBuf, kept: Kept, add: u64) {
         self.runs.push(Run::kept(path, kept, add));
     }
@@ -194,12 +205,25 @@ impl Sorter {
     ///
     /// As [`Sorter::push`].
     pub fn finish(mut self) -> Result<Sorted> {
-        while let excess @ 1.. = self.runs.len().saturating_sub(self.limits.fan_in) {
-            self.merge_smallest_runs(self.limits.fan_in.min(excess + 1))?;
+        while let excess @ 1.. = self.runs.len().saturating_sub(self.fan_in()) {
+            self.merge_smallest_runs(self.fan_in().min(excess + 1))?;
         }
         sort_blocks(&mut self.blocks, self.threads);
         let sources = sources(std::mem::take(&mut self.runs), std::mem::take(&mut self.blocks));
         Ok(Sorted { merge: Merge::new(sources)?, len: self.len, spilled_bytes: self.spilled_bytes })
+    }
+
+    /// How many of the runs can be merged at once.
+    fn fan_in(&self) -> usize {
+        let open = self.runs.iter().filter(|run| run.is_open()).count();
+        if !self.blocks.is_empty() || open > self.limits.fan_in {
+            return self.limits.fan_in;
+        }
+        let memory = self.runs.iter().map(Run::memory);
+        if memory.clone().sum::<usize>() <= self.limits.reading {
+            return self.runs.len();
+        }
+        (self.limits.reading / memory.max().unwrap_or(1).max(1)).max(LEAST_FAN_IN)
     }
 
     /// Writes all that is in memory as one run.

@@ -12,6 +12,7 @@ use super::coverage::{self, Window};
 use super::file;
 use super::grid::Place;
 use super::read::{QueryStats, Reader, Selection, Task};
+use super::seams::Seams;
 use crate::error::{Error, Result};
 use crate::genome::{ContigId, Interval};
 
@@ -52,14 +53,21 @@ pub struct Stretch {
     pub interval: Interval,
     /// The sample, of those asked for; `None` for their sum.
     pub sample: Option<usize>,
-    /// The mean depth; of a stretch of equal depth, that depth.
-    pub mean: f64,
+    /// The depths of all bases, summed up.
+    pub sum: u64,
     /// The least depth.
     pub min: u64,
     /// The greatest depth.
     pub max: u64,
     /// How many bases have a depth above 0.
     pub covered: u64,
+}
+
+impl Stretch {
+    /// The mean depth; of a stretch of equal depth, that depth.
+    pub fn mean(&self) -> f64 {
+        self.sum as f64 / self.interval.len().max(1) as f64
+    }
 }
 
 /// Runs of equal depth of one sample, in order.
@@ -82,7 +90,8 @@ pub fn stretches(
     mut sink: impl FnMut(Stretch) -> Result<()>,
 ) -> Result<QueryStats> {
     let numbers = sample_numbers(reader);
-    let mut units = Units::new(reader);
+    let count = reader.samples().len();
+    let mut units = Units::new(reader, Seams::new(options.window, count));
     let mut gathered: BTreeMap<u32, OfContig> = BTreeMap::new();
     let mut current: Option<Place> = None;
     let work = |task: &Task, columns: Columns| {
@@ -94,7 +103,6 @@ pub fn stretches(
         let wanted: Vec<_> = coverage::windows(&columns)?.into_iter().filter_map(wanted).collect();
         Ok((wanted.len() as u64, wanted))
     };
-    let count = reader.samples().len();
     let stats = reader.scan(&reader.tasks, threads, max_bytes, work, |task, rows| {
         // Of contigs that share a region, a later layer may have more.
         let is_same = |place: &Place| {
@@ -120,6 +128,7 @@ pub fn stretches(
         units.emit_region(place, gathered, count, options, &mut sink)?;
     }
     units.emit(None, &OfContig::new(), count, options, &mut sink)?;
+    units.seams.finish(&mut sink)?;
     Ok(stats)
 }
 
@@ -138,11 +147,12 @@ pub(super) fn sample_numbers(reader: &Reader) -> Vec<Vec<Option<usize>>> {
 struct Units<'a> {
     reader: &'a Reader,
     list: BTreeMap<(u32, u32), Vec<Interval>>,
+    seams: Seams,
 }
 
 impl<'a> Units<'a> {
-    fn new(reader: &'a Reader) -> Self {
-        let mut units = Self { reader, list: BTreeMap::new() };
+    fn new(reader: &'a Reader, seams: Seams) -> Self {
+        let mut units = Self { reader, list: BTreeMap::new(), seams };
         match &reader.selection {
             Selection::Some { spans, .. } => {
                 spans.iter().for_each(|span| units.add(span.contig.0, span.interval));
@@ -213,13 +223,15 @@ impl<'a> Units<'a> {
                 _ => &none,
             };
             for interval in intervals {
+                self.seams.begin(ContigId(unit.0), interval, sink)?;
+                let mut sink = |stretch| self.seams.push(stretch, sink);
                 if options.summed {
                     let all = sum((0..samples).map(of), interval);
-                    report(unit.0, interval, None, &all, options, sink)?;
+                    report(unit.0, interval, None, &all, options, &mut sink)?;
                     continue;
                 }
                 for sample in 0..samples {
-                    report(unit.0, interval, Some(sample), of(sample), options, sink)?;
+                    report(unit.0, interval, Some(sample), of(sample), options, &mut sink)?;
                 }
             }
         }
@@ -280,8 +292,8 @@ fn report(
         return filled.into_iter().try_for_each(|(start, end, depth)| {
             let interval = Interval::new(start, end);
             let covered = if depth > 0 { interval.len() } else { 0 };
-            let mean = depth as f64;
-            sink(Stretch { contig, interval, sample, mean, min: depth, max: depth, covered })
+            let sum = depth * interval.len();
+            sink(Stretch { contig, interval, sample, sum, min: depth, max: depth, covered })
         });
     };
     let mut rest = filled.into_iter().peekable();
@@ -302,9 +314,8 @@ fn report(
             }
             rest.next();
         }
-        let mean = sum as f64 / (end - start) as f64;
         let interval = Interval::new(start, end);
-        sink(Stretch { contig, interval, sample, mean, min, max, covered })?;
+        sink(Stretch { contig, interval, sample, sum, min, max, covered })?;
         start = end;
     }
     Ok(())
@@ -379,7 +390,8 @@ impl Table<'_> {
         for stretch in stretches {
             let (contig, sample) = (self.contig(stretch), self.sample(stretch));
             let (start, end) = (stretch.interval.start(), stretch.interval.end());
-            let Stretch { mean, min, max, covered, .. } = stretch;
+            let Stretch { min, max, covered, .. } = stretch;
+            let mean = stretch.mean();
             let written = match (self.options.format, self.options.window) {
                 (Format::Bedgraph, _) => writeln!(out, "{contig}\t{start}\t{end}\t{mean}"),
                 (Format::Json, None) => writeln!(
@@ -444,7 +456,7 @@ impl Table<'_> {
         match self.options.window {
             None => columns.push(numbers(&|of| of.max)),
             Some(_) => {
-                let means = stretches.iter().map(|of| Some(of.mean)).collect::<Float64Array>();
+                let means = stretches.iter().map(|of| Some(of.mean())).collect::<Float64Array>();
                 columns.push(Arc::new(means));
                 columns.push(numbers(&|of| of.min));
                 columns.push(numbers(&|of| of.max));
@@ -452,6 +464,6 @@ impl Table<'_> {
             }
         }
         let batch = Columns::try_new(Arc::new(self.schema()), columns).map_err(failed)?;
-        Ok(file::encode(&batch)?.bytes)
+        file::encode_plain(&batch)
     }
 }

@@ -1,5 +1,6 @@
 //! A sample's alignments as its file had them.
 
+use super::digest::Digest;
 use super::read::{Reader, Task};
 use super::rows::{Rows, Scratch};
 use crate::error::{Context, Error, Result};
@@ -31,14 +32,12 @@ pub fn export(
     };
     let sample = &reader.parts[part].list.samples[number];
     let own = own_ids(reader, header);
-    let mut digest = blake3::Hasher::new();
-    digest.update(&header.to_bam_bytes()?);
+    let mut digest = Digest::new(header)?;
     let mut sorter = Sorter::new(sort.clone());
     let mut count = 0_u64;
     let mut emit = |batch: &RecordBatch| {
         for record in batch.iter() {
-            digest.update(&(record.bytes().len() as u32).to_le_bytes());
-            digest.update(record.bytes());
+            digest.add(&record);
         }
         count += batch.len() as u64;
         progress.add_items(batch.len() as u64);
@@ -85,7 +84,7 @@ pub fn export(
     }
     // A part of a genome cannot have the digest of the whole.
     let is_whole = reader.details().parts.is_none();
-    if is_whole && (count != sample.reads || digest.finalize().to_hex().as_str() != sample.digest) {
+    if is_whole && (count != sample.reads || digest.finish() != sample.digest) {
         return Err(Error::corrupt("other records come back than were converted")
             .expected(format!("the {} records of {}", sample.reads, sample.input))
             .found(format!("{count} records"))

@@ -24,8 +24,8 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Most values of a column: ends of texts are 32-bit numbers with a sign.
 const MOST_VALUES: i64 = i32::MAX as i64;
 
-/// How hard zstd compresses buffers.
-const LEVEL: i32 = 3;
+/// How hard zstd compresses buffers: of short reads, harder is slower and no smaller.
+const LEVEL: i32 = 1;
 
 fn failed(error: ArrowError) -> Error {
     Error::internal("encoding Arrow").caused_by(error)
@@ -60,7 +60,16 @@ pub(super) fn physical(schema: &Schema) -> Schema {
 
 /// Encodes a batch of the physical schema.
 pub(super) fn encode(batch: &RecordBatch) -> Result<Message> {
-    let options = options()?;
+    encode_with(batch, options()?)
+}
+
+/// A batch as a message of a stream, whose buffers are as they are in memory: the next program need
+/// not decompress what this one would have to compress.
+pub(super) fn encode_plain(batch: &RecordBatch) -> Result<Vec<u8>> {
+    Ok(encode_with(batch, IpcWriteOptions::default())?.bytes)
+}
+
+fn encode_with(batch: &RecordBatch, options: IpcWriteOptions) -> Result<Message> {
     let mut tracker = DictionaryTracker::new(true);
     let (_, encoded) = IpcDataGenerator::default()
         .encode(batch, &mut tracker, &options, &mut Default::default())

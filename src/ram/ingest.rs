@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::depth::{Found, Scanner, Scope};
+use super::digest::Digest;
 use super::grid::Grid;
 use super::reference::Reference;
 use super::sites::Finder;
 use super::spill::{Entry, Spills};
 use super::work::{Note, Work};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::genome::Region;
 use crate::paf::read::{Query, Reader};
 use crate::pipeline::{Progress, SortOptions, Sorter};
@@ -171,42 +172,38 @@ impl Job<'_> {
         // orders them otherwise, its records have numbers to be put back by.
         let is_in_order = task.mapping.is_sorted();
         let is_declared = header.sort_order() == SortOrder::Coordinate;
-        let mut digest = blake3::Hasher::new();
-        digest.update(&header.to_bam_bytes()?);
+        let mut digest = Digest::new(header)?;
         let mut flow = Flow::new(self, &task.mapping);
         let mut outcome = Outcome { reordered: !is_in_order, ..Outcome::default() };
         let (mut sorter, mut last) = (Sorter::new(self.sort_options(self.memory / 4)), None);
         let mut numbered = Vec::new();
-        opened
-            .each(self.sort_options(self.memory / 4), |batch| {
-                if has_failed.load(Ordering::Relaxed) {
-                    // Another sample's error is the one to report.
-                    return Err(Error::internal("given up, since another sample failed"));
+        opened.each(self.sort_options(self.memory / 4), |batch| {
+            if has_failed.load(Ordering::Relaxed) {
+                // Another sample's error is the one to report.
+                return Err(Error::internal("given up, since another sample failed"));
+            }
+            for record in batch.iter() {
+                let place = place_of(&record);
+                let is_behind = last.is_some_and(|last| place < last);
+                last = Some(place);
+                digest.add(&record);
+                outcome.reads += 1;
+                if !is_declared {
+                    outcome.reordered |= is_behind;
+                    numbered.clear();
+                    numbered.extend_from_slice(&(outcome.reads - 1).to_le_bytes());
+                    numbered.extend_from_slice(record.bytes());
+                    sorter.push(place, &numbered)?;
+                } else if is_behind {
+                    return Err(out_of_order(&record, outcome.reads).at(&task.input));
+                } else {
+                    let ordinal = outcome.reads - 1;
+                    flow.push(&record, Some(ordinal).filter(|_| outcome.reordered))?;
                 }
-                for record in batch.iter() {
-                    let place = place_of(&record);
-                    let is_behind = last.is_some_and(|last| place < last);
-                    last = Some(place);
-                    digest.update(&(record.bytes().len() as u32).to_le_bytes());
-                    digest.update(record.bytes());
-                    outcome.reads += 1;
-                    if !is_declared {
-                        outcome.reordered |= is_behind;
-                        numbered.clear();
-                        numbered.extend_from_slice(&(outcome.reads - 1).to_le_bytes());
-                        numbered.extend_from_slice(record.bytes());
-                        sorter.push(place, &numbered)?;
-                    } else if is_behind {
-                        return Err(out_of_order(&record, outcome.reads));
-                    } else {
-                        let ordinal = outcome.reads - 1;
-                        flow.push(&record, Some(ordinal).filter(|_| outcome.reordered))?;
-                    }
-                }
-                self.progress.add_items(batch.len() as u64);
-                Ok(())
-            })
-            .at(|| &task.input)?;
+            }
+            self.progress.add_items(batch.len() as u64);
+            Ok(())
+        })?;
         if !is_declared {
             let mut sorted = sorter.finish()?;
             while let Some((_, bytes)) = sorted.next()? {
@@ -221,7 +218,7 @@ impl Job<'_> {
         }
         let spills;
         (spills, outcome.seen) = flow.finish()?;
-        outcome.digest = digest.finalize().to_hex().to_string();
+        outcome.digest = digest.finish();
         let files = spills.keep(|kind| self.work.file(&task.token, kind))?;
         let note = Note { outcome, files };
         if task.state.is_some() {

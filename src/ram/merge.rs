@@ -20,9 +20,9 @@ use crate::genome::{ContigId, Contigs};
 use crate::pipeline::ordered_by_weight;
 
 /// Bytes from which on a region has another file.
-const MOST_FILE: usize = 256 << 20;
-/// Bytes that may be between sorter and encoder.
-const IN_FLIGHT: usize = 64 << 20;
+const MOST_FILE: usize = 32 << 20;
+/// Bytes of records that may be between sorter and encoder, for each thread.
+const IN_FLIGHT: usize = 8 << 20;
 
 /// What came of a section.
 enum Encoded {
@@ -235,7 +235,7 @@ pub(super) fn merge(
     };
     ordered_by_weight(
         threads,
-        IN_FLIGHT,
+        IN_FLIGHT * threads.clamp(1, 8),
         Section::weight,
         || cutter.next(),
         |section| encoding.encode(section),

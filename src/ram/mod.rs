@@ -10,6 +10,7 @@ mod coverage;
 mod cut;
 mod depth;
 pub mod depths;
+mod digest;
 pub mod export;
 mod file;
 #[cfg(any(test, fuzzing))]
@@ -30,6 +31,7 @@ pub mod read;
 mod reference;
 mod rewrite;
 mod rows;
+mod seams;
 mod sites;
 mod spill;
 pub mod vcf;

@@ -8,22 +8,35 @@ use flate2::write::ZlibEncoder;
 
 use crate::error::{Error, Result};
 
-/// Points from one letter to the next.
+/// Units from one letter to the next, and of a letter's height.
 pub(super) const ADVANCE: u64 = 6;
+pub(super) const HEIGHT: u64 = 7;
+/// Points of a unit: letters of one point a stroke are hard to read.
+const UNIT: u64 = 2;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// Colours by number: red, green, blue.
-const COLOURS: [[u8; 3]; 3] = [[0xff, 0xff, 0xff], [0x31, 0x68, 0x8e], [0x20, 0x20, 0x20]];
+const COLOURS: [[u8; 3]; 4] =
+    [[0xff, 0xff, 0xff], [0x31, 0x68, 0x8e], [0x20, 0x20, 0x20], [0xd8, 0xd8, 0xd8]];
 
 /// A colour of a picture; the background is white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ink {
     Bar = 1,
     Letter = 2,
+    Line = 3,
 }
 
-/// A picture.
+impl Ink {
+    /// As SVG has it.
+    pub(super) fn name(self) -> String {
+        let [red, green, blue] = COLOURS[self as usize];
+        format!("#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
+/// A picture, whose sizes and places are told in units.
 pub(super) struct Canvas {
     width: usize,
     height: usize,
@@ -37,6 +50,7 @@ impl Canvas {
     ///
     /// [`Usage`](crate::error::ErrorKind::Usage) for one of more than 65,535 lines.
     pub(super) fn new(width: u64, height: u64) -> Result<Self> {
+        let (width, height) = (width.saturating_mul(UNIT), height.saturating_mul(UNIT));
         if height > 65_535 {
             return Err(Error::usage("so many samples make no PNG")
                 .help("choose some with -s, or write x.svg"));
@@ -47,6 +61,17 @@ impl Canvas {
 
     /// Fills a rectangle; what lies outside of the picture is left out.
     pub(super) fn fill(&mut self, x: u64, y: u64, width: u64, height: u64, ink: Ink) {
+        self.fill_points([x, y, width, height].map(|units| units.saturating_mul(UNIT)), ink);
+    }
+
+    /// Fills a bar that stands on a line and may be a part of a unit in height.
+    pub(super) fn bar(&mut self, x: u64, base: u64, width: u64, height: f64) {
+        let tall = (height * UNIT as f64).round() as u64;
+        let (x, base, width) = (UNIT * x, UNIT * base, UNIT * width);
+        self.fill_points([x, base.saturating_sub(tall), width, tall.min(base)], Ink::Bar);
+    }
+
+    fn fill_points(&mut self, [x, y, width, height]: [u64; 4], ink: Ink) {
         let clip = |value: u64, most: usize| usize::try_from(value).unwrap_or(most).min(most);
         let (from, to) = (clip(x, self.width), clip(x.saturating_add(width), self.width));
         for line in clip(y, self.height)..clip(y.saturating_add(height), self.height) {

@@ -19,7 +19,7 @@ use crate::pipeline::Progress;
 use crate::store::{Store, Uploader};
 
 /// Bytes of chunks that may be on their way to the store.
-const UPLOADS_IN_FLIGHT: usize = 256 << 20;
+const UPLOADS_IN_FLIGHT: usize = 96 << 20;
 /// Most inputs that a manifest lists; the list of samples names all.
 const MOST_INPUTS: usize = 64;
 

@@ -221,7 +221,7 @@ impl<'a> Writer<'a> {
             });
         }
         let batch = Columns::try_new(Arc::new(schema), columns).map_err(failed)?;
-        Ok(file::encode(&batch)?.bytes)
+        file::encode_plain(&batch)
     }
 }
 

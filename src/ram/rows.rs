@@ -4,6 +4,7 @@
 //! Where the record that such a line stands for is not the one that was read (odd widths of
 //! integers, a wrong bin), the row carries the record itself besides, in `exact`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -188,12 +189,11 @@ impl<'a> Builder<'a> {
         let mut is_same = parsed.is_ok() && self.parsed == record.bytes();
         let mut fields = line.splitn(12, |&byte| byte == b'\t');
         let mut field = || fields.next().unwrap_or_default();
-        let mut text = |field: &[u8]| match std::str::from_utf8(field) {
+        let mut text = |field| match String::from_utf8_lossy(field) {
             _ if field == b"*" => None,
-            Ok(text) => Some(text.to_owned()),
-            Err(_) => {
-                is_same = false;
-                Some(String::from_utf8_lossy(field).into_owned())
+            text => {
+                is_same &= matches!(text, Cow::Borrowed(_));
+                Some(text)
             }
         };
         let name = text(field());

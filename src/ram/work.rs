@@ -101,6 +101,18 @@ impl Work {
         Ok(())
     }
 
+    /// Leaves what can be used again where it is; a folder without any is removed.
+    pub(super) fn leave(self) {
+        let has_notes = || {
+            let files = fs::read_dir(&self.path).ok()?;
+            let mut names = files.filter_map(|file| Some(file.ok()?.file_name()));
+            names.find(|name| Path::new(name).extension().is_some_and(|of| of == "json"))
+        };
+        if has_notes().is_none() {
+            self.remove();
+        }
+    }
+
     /// Removes the folder: the dataset is complete.
     pub(super) fn remove(self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {

@@ -178,8 +178,13 @@ pub fn write(
     let temp_dir = options.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let outcome = Work::open(options.work.as_deref(), options.resume, &temp_dir).and_then(|work| {
         let writer = Writer { store, transaction: &transaction, options, progress, work: &work };
-        let written = writer.run(inputs, open, reference, &temp_dir)?;
-        Ok((work, written))
+        match writer.run(inputs, open, reference, &temp_dir) {
+            Ok(written) => Ok((work, written)),
+            Err(error) => {
+                work.leave();
+                Err(error)
+            }
+        }
     });
     let (work, (draft, mut summary)) = match outcome {
         Ok(outcome) => outcome,
@@ -272,7 +277,8 @@ impl Writer<'_> {
         };
         let notes = job.run(&tasks)?;
         let mut spills = Spills::new(&SortOptions {
-            memory: options.memory / 4 * 3,
+            // The rest is for what is encoded and uploaded.
+            memory: options.memory / 2,
             temp_dir: options.temp_dir.clone(),
             threads: options.threads,
         });

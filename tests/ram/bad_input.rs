@@ -57,6 +57,46 @@ fn test_contradictory_dictionaries_are_refused() {
 }
 
 #[test]
+fn test_contradictory_md5_is_refused_and_a_missing_one_is_none() {
+    let with = |sample: &str, md5: &str| {
+        sam(sample, 5, 1).replace("LN:12000\n", &format!("LN:12000\tM5:{md5}\n"))
+    };
+    let (one, other) = (with("a", &"0".repeat(32)), with("b", &"1".repeat(32)));
+    let error = refused(&[("a.sam", one.as_bytes()), ("b.sam", other.as_bytes())]);
+    assert!(error.contains("chr2") && error.contains("another MD5"), "{error}");
+    assert!(error.contains("b.sam") && error.contains("align it again"), "{error}");
+    let without = sam("c", 5, 1);
+    let store = Store::in_memory();
+    let given = [("a.sam", one.as_bytes()), ("c.sam", without.as_bytes())];
+    convert(&given, &store, &small()).unwrap();
+}
+
+#[test]
+fn test_read_groups_of_one_id_stay_those_of_their_samples() {
+    // Both samples call their read group x, one of them has two of its own.
+    let renamed = |sample: &str, more: &str| {
+        let text = sam(sample, 20, 1).replace(&format!("ID:{sample}"), "ID:x");
+        let text = text.replace(&format!("RG:Z:{sample}"), "RG:Z:x");
+        text.replace(&format!("SM:{sample}\n"), &format!("SM:{sample}\n{more}"))
+    };
+    let texts = [renamed("a", "@RG\tID:y\tSM:a\n"), renamed("b", "")];
+    let store = Store::in_memory();
+    let given = [("a.sam", texts[0].as_bytes()), ("b.sam", texts[1].as_bytes())];
+    convert(&given, &store, &small()).unwrap();
+    for (sample, text) in ["a", "b"].iter().zip(&texts) {
+        assert!(exported(&store, sample).unwrap() == text.as_bytes(), "{sample}");
+        let lines = query(&store, &["chr1"], &[sample]).unwrap().0;
+        assert!(lines.lines().all(|line| line.contains("\tRG:Z:x\t")), "{lines}");
+    }
+    // Of both together, each line says whose it is.
+    let lines = query(&store, &["chr1"], &[]).unwrap().0;
+    let of = |sample: &str| {
+        lines.lines().filter(|line| line.ends_with(&format!("\tsI:Z:{sample}"))).count()
+    };
+    assert!(of("a") > 0 && of("b") > 0 && of("a") + of("b") == lines.lines().count());
+}
+
+#[test]
 fn test_existing_dataset_is_refused_or_gets_a_new_version() {
     let cohort = cohort(2, 20);
     let store = Store::in_memory();

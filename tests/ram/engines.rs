@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use genomic_objects::store::StoreOptions;
-use testkit::{corpus, python};
+use testkit::{corpus, oracle, python};
 
 use super::*;
 
@@ -44,6 +44,62 @@ fn test_arrow_files_open_in_pyarrow_and_polars() {
     let options = WriteOptions { region_size: 20_000, ..options() };
     convert_with(&files(&cohort), Some(&fasta()), &store, &options).unwrap();
     python::run(["-c", SCRIPT, path.to_str().unwrap()]).unwrap();
+}
+
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/read_ram_region.py");
+
+/// Compares what a reader written in Python from the specification alone finds of a sample.
+fn compare_with_example(dataset: &Path, bam: &Path, sample: &str, regions: &[&str]) {
+    for region in regions {
+        let args = [Path::new(EXAMPLE), dataset, Path::new(region), Path::new(sample)];
+        let got = python::run(args).unwrap();
+        let expected = oracle::run([Path::new("view"), bam, Path::new(region)]).unwrap();
+        assert!(got == expected, "{region} of {sample}");
+    }
+}
+
+#[test]
+fn test_python_reads_regions_by_the_specification() {
+    if !python::require(&["pyarrow"]) || !oracle::require() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open_store = |name: &str| {
+        let path = folder.path().join(name);
+        (Store::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap(), path)
+    };
+    // Regions with seams and shared ones, two layers.
+    let cohort = cohort(3, 300);
+    for (name, options) in [("seams.ram", small()), ("shared.ram", options())] {
+        let (store, path) = open_store(name);
+        convert(&files(&cohort[..2]), &store, &options).unwrap();
+        let transaction = TransactionId::from_bytes([9; 16]);
+        let adding = WriteOptions { add: true, transaction, ..options };
+        convert(&files(&cohort[2..]), &store, &adding).unwrap();
+        for (number, (_, text)) in cohort.iter().enumerate() {
+            let bam = folder.path().join("x.bam");
+            let written = oracle::run_with_input(["view", "-b", "-"], text.as_bytes()).unwrap();
+            std::fs::write(&bam, written).unwrap();
+            oracle::run(["index", bam.to_str().unwrap()]).unwrap();
+            let regions = ["chr1:6,900-7,100", "chr1:1-9000", "chr2:2999-3000", "chr2:11000-12000"];
+            compare_with_example(&path, &bam, &format!("s{number}"), &regions);
+        }
+    }
+    let Some(data) = corpus::require() else { return };
+    let family = data.join("alignments/cohort_ceph1463");
+    let paths = ["NA12878", "NA12889", "NA12890"]
+        .map(|name| (name, family.join(format!("{name}_restricted.bam"))));
+    let (store, path) = open_store("family.ram");
+    let opener = |number: usize| {
+        let file = std::fs::File::open(&paths[number].1).unwrap();
+        Ok(Opened::File(open("x.bam", Box::new(file), &SourceOptions::default())?, None))
+    };
+    let inputs = paths.each_ref().map(|(name, _)| input(Some(name), name));
+    write(&inputs, &opener, None, &store, &options(), &Arc::default()).unwrap();
+    for (name, bam) in &paths {
+        let regions = ["chrX:101000000-101000800", "chr4:115926000-115926600"];
+        compare_with_example(&path, bam, name, &regions);
+    }
 }
 
 /// All files of a name below a folder.

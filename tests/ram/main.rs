@@ -7,6 +7,7 @@
 mod bad_input;
 mod bytes;
 mod compact;
+mod corpora;
 mod corruption;
 mod coverage;
 mod engines;

@@ -97,3 +97,57 @@ fn test_another_reference_is_refused() {
         assert!(error.to_string().contains(what), "{error}");
     }
 }
+
+/// A SAM file of reads of 50 bases at one place, each with its base in the middle.
+fn pile(sample: &str, position: usize, reads: &[u8]) -> String {
+    let bases = &reference()[0];
+    let mut text = format!(
+        "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:40000\n@SQ\tSN:chr2\tLN:12000\n\
+         @RG\tID:{sample}\tSM:{sample}\n"
+    );
+    for (number, base) in reads.iter().enumerate() {
+        let mut sequence = bases[position - 25..position + 25].to_vec();
+        sequence[25] = *base;
+        text += &format!(
+            "r{number}\t{}\tchr1\t{}\t60\t50M\t*\t0\t0\t{}\t{}\n",
+            16 * (number % 2),
+            position - 24,
+            String::from_utf8(sequence).unwrap(),
+            "I".repeat(50)
+        );
+    }
+    text
+}
+
+#[test]
+fn test_vcf_tells_no_call_from_like_the_reference_and_depth_that_was_capped() {
+    let position = 20_000;
+    let like = reference()[0][position];
+    let other = b"CGTA"[b"ACGT".iter().position(|base| *base == like).unwrap()];
+    let deep: Vec<u8> = (0..9_001).map(|read| if read % 3 == 0 { other } else { like }).collect();
+    let given = [
+        ("deep.sam", pile("deep", position, &deep)),
+        ("few.sam", pile("few", position, &[like; 12])),
+        ("none.sam", pile("none", position + 500, &[like; 12])),
+    ];
+    let given: Vec<(&str, &[u8])> =
+        given.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    let store = Store::in_memory();
+    convert_with(&given, Some(&fasta()), &store, &small()).unwrap();
+    let text = sites(&store, &[], &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.vcf");
+    std::fs::write(&path, &text).unwrap();
+    let format = "%CHROM %POS %REF %ALT %FILTER %NS[ %GT:%DP]\n";
+    let query = ["query", "-f", format, path.to_str().unwrap()];
+    let Ok(output) = std::process::Command::new("bcftools").args(query).output() else {
+        println!("skipped: bcftools is not installed");
+        return;
+    };
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let (like, other) = (char::from(like), char::from(other));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("chr1 20001 {like} {other} DepthCap 2 0/1:8000 0/0:12 ./.:0\n")
+    );
+}

@@ -55,7 +55,8 @@ pub(crate) struct BamToRam {
     #[arg(short = 'o', long = "output", value_name = "OUTPUT")]
     output: Option<String>,
 
-    /// Names of samples: one a line in the order of the inputs, or input and name between a tab
+    /// Names of samples, instead of those in the headers: a name a line in the order of the inputs;
+    /// or lines of input, tab and name, and inputs that are not among them keep their header's
     #[arg(long, value_name = "FILE")]
     samples: Option<String>,
 
@@ -184,7 +185,8 @@ impl BamToRam {
         let is_resumable = |error: &Error| {
             !matches!(error.kind(), ErrorKind::Usage | ErrorKind::Exists | ErrorKind::NotFound)
         };
-        if !self.dry_run && written.as_ref().is_err_and(is_resumable) && !self.messages.json {
+        let is_kept = || write_options.work.as_ref().is_some_and(|folder| folder.exists());
+        if written.as_ref().is_err_and(is_resumable) && is_kept() && !self.messages.json {
             self.messages.say(
                 "samples that were read to their end are kept: the same command with --resume goes on",
             );
@@ -307,25 +309,49 @@ impl BamToRam {
     fn names(&self, inputs: &[String]) -> Result<Vec<Option<String>>> {
         let Some(path) = &self.samples else { return Ok(vec![None; inputs.len()]) };
         let text = self.stores.read_text(path)?;
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        if lines.iter().all(|line| line.contains('\t')) && !lines.is_empty() {
-            let pairs = lines.iter().filter_map(|line| line.split_once('\t'));
-            let by_input: HashMap<&str, &str> = pairs.collect();
-            let name = |input: &String| {
-                let name = by_input.get(input.as_str()).or_else(|| by_input.get(file_name(input)));
-                name.map(|name| name.trim_end().to_owned())
-            };
-            return Ok(inputs.iter().map(name).collect());
-        }
-        if lines.len() != inputs.len() {
+        names_in(&text, inputs).map_err(|error| error.at(path))
+    }
+}
+
+/// The name of each input's sample that a file of `--samples` tells.
+fn names_in(text: &str, inputs: &[String]) -> Result<Vec<Option<String>>> {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty());
+    let pairs: Vec<(&str, Option<&str>)> = lines
+        .map(|line| match line.split_once('\t') {
+            Some((input, name)) => (input, Some(name)),
+            None => (line, None),
+        })
+        .collect();
+    let forms = "write a name a line for all inputs, or input, tab and name on each line";
+    let named = pairs.iter().filter(|(_, name)| name.is_some()).count();
+    if named == 0 {
+        if pairs.len() != inputs.len() {
             return Err(Error::input("the file has not one name for each input")
                 .expected(format!("{} lines", inputs.len()))
-                .found(format!("{} lines", lines.len()))
-                .help("or write input and name, with a tab between")
-                .at(path));
+                .found(format!("{} lines", pairs.len()))
+                .help(forms));
         }
-        Ok(lines.into_iter().map(|line| Some(line.trim_end().to_owned())).collect())
+        return Ok(pairs.into_iter().map(|(name, _)| Some(name.to_owned())).collect());
     }
+    if let Some((line, _)) = pairs.iter().find(|(_, name)| name.is_none()) {
+        return Err(Error::input(format!("some lines have a tab, but not {line:?}")).help(forms));
+    }
+    let mut by_input: HashMap<&str, &str> = HashMap::new();
+    for (input, name) in pairs {
+        if !inputs.iter().any(|of| of == input || file_name(of) == input) {
+            return Err(Error::input(format!("{input:?} is none of the inputs"))
+                .help("write inputs as on the command line, or their names without folders"));
+        }
+        if let Some(other) = by_input.insert(input, name.unwrap_or_default()) {
+            return Err(Error::input(format!("{input:?} has two names"))
+                .found(format!("{other:?} and {:?}", name.unwrap_or_default())));
+        }
+    }
+    let name = |input: &String| {
+        let name = by_input.get(input.as_str()).or_else(|| by_input.get(file_name(input)));
+        name.map(|&name| name.to_owned())
+    };
+    Ok(inputs.iter().map(name).collect())
 }
 
 fn file_name(path: &str) -> &str {
@@ -352,6 +378,27 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn test_names_of_samples_are_told_in_two_forms_and_never_guessed() {
+        let inputs = ["x/a.bam".to_owned(), "b.bam".to_owned()];
+        let names = |text: &str| names_in(text, &inputs);
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(names("A\r\nB b\n\n").unwrap(), [some("A"), some("B b")]);
+        assert_eq!(names("b.bam\tB\na.bam\tA\n").unwrap(), [some("A"), some("B")]);
+        assert_eq!(names("x/a.bam\tA\n").unwrap(), [some("A"), None]);
+        for (text, what) in [
+            ("", "not one name for each"),
+            ("A\n", "not one name for each"),
+            ("A\nB\nC\n", "not one name for each"),
+            ("a.bam\tA\nB\n", "\"B\""),
+            ("a.bam\tA\nc.bam\tC\n", "\"c.bam\" is none of the inputs"),
+            ("a.bam\tA\na.bam\tB\n", "\"a.bam\" has two names"),
+        ] {
+            let error = names(text).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
 
     #[test]
     fn test_patterns_match_as_a_shell_does() {

@@ -49,7 +49,7 @@ enum Storage {
     Unnamed(File),
     /// Removed unless it is kept.
     Named(NamedTempFile),
-    /// Opened when it is read.
+    /// Open only while a frame is read: there may be thousands to merge.
     Kept(PathBuf, Option<File>),
 }
 
@@ -60,6 +60,13 @@ impl Storage {
             Self::Named(file) => Ok(file.as_file_mut()),
             Self::Kept(_, Some(file)) => Ok(file),
             Self::Kept(path, file) => Ok(file.insert(File::open(path)?)),
+        }
+    }
+
+    /// Gives back what need not be held until the next use.
+    fn rest(&mut self) {
+        if let Self::Kept(_, file) = self {
+            *file = None;
         }
     }
 }
@@ -149,6 +156,16 @@ impl Run {
         self.shape.bytes
     }
 
+    /// Bytes of memory that reading it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.shape.largest.1 as usize
+    }
+
+    /// Whether it has a file open until it is gone.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.storage, Storage::Kept(..))
+    }
+
     /// The key of its last record.
     pub(super) fn last_key(&self) -> u64 {
         self.last_key
@@ -175,7 +192,8 @@ impl Frame {
 pub(super) struct RunReader {
     run: Run,
     frames_read: u64,
-    compressed: Vec<u8>,
+    /// Where in the file the next frame starts.
+    offset: u64,
     raw: Vec<u8>,
     /// Where in `raw` the current record starts, and where the next one does.
     start: usize,
@@ -185,15 +203,7 @@ pub(super) struct RunReader {
 
 impl RunReader {
     pub(super) fn new(run: Run) -> Self {
-        Self {
-            run,
-            frames_read: 0,
-            compressed: Vec::new(),
-            raw: Vec::new(),
-            start: 0,
-            end: 0,
-            key: 0,
-        }
+        Self { run, frames_read: 0, offset: 0, raw: Vec::new(), start: 0, end: 0, key: 0 }
     }
 
     /// Moves to the next record; false at the end.
@@ -225,9 +235,7 @@ impl RunReader {
             return Ok(false);
         }
         let file = self.run.storage.file().map_err(read_error)?;
-        if self.frames_read == 0 {
-            file.seek(SeekFrom::Start(0)).map_err(read_error)?;
-        }
+        file.seek(SeekFrom::Start(self.offset)).map_err(read_error)?;
         let mut header = [0; FRAME_HEADER];
         file.read_exact(&mut header).map_err(read_error)?;
         let [c0, c1, c2, c3, r0, r1, r2, r3, s0, s1, s2, s3] = header;
@@ -236,17 +244,19 @@ impl RunReader {
         if compressed_len > shape.largest.0 || raw_len > shape.largest.1 {
             return Err(damaged());
         }
-        self.compressed.resize(compressed_len as usize, 0);
-        file.read_exact(&mut self.compressed).map_err(read_error)?;
-        if crc32c::crc32c(&self.compressed) != u32::from_le_bytes([s0, s1, s2, s3]) {
+        let mut compressed = vec![0; compressed_len as usize];
+        file.read_exact(&mut compressed).map_err(read_error)?;
+        self.run.storage.rest();
+        if crc32c::crc32c(&compressed) != u32::from_le_bytes([s0, s1, s2, s3]) {
             return Err(damaged());
         }
         self.raw.resize(raw_len as usize, 0);
-        let written = zstd::bulk::decompress_to_buffer(&self.compressed, &mut self.raw[..]);
+        let written = zstd::bulk::decompress_to_buffer(&compressed, &mut self.raw[..]);
         if written.ok() != Some(self.raw.len()) {
             return Err(damaged());
         }
         self.frames_read += 1;
+        self.offset += FRAME_HEADER as u64 + u64::from(compressed_len);
         (self.start, self.end) = (0, 0);
         Ok(true)
     }

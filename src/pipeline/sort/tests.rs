@@ -139,6 +139,41 @@ fn test_sort_notices_a_changed_temporary_file() {
     }
 }
 
+/// Files of a folder that this process has open, where the system tells.
+fn open_files(folder: &std::path::Path) -> usize {
+    let Ok(links) = std::fs::read_dir("/proc/self/fd") else { return 0 };
+    let files = links.flatten().filter_map(|link| std::fs::read_link(link.path()).ok());
+    files.filter(|file| file.starts_with(folder)).count()
+}
+
+#[test]
+fn test_sort_merges_hundreds_of_kept_files_at_once_with_none_held_open() {
+    let folder = tempfile::tempdir().unwrap();
+    for (memory, rewrites) in [(64 << 20, false), (0, true)] {
+        let temp_dir = Some(folder.path().to_owned());
+        let options = SortOptions { memory, temp_dir, threads: 1 };
+        let (mut sorter, mut all) = (Sorter::new(options.clone()), Records::new());
+        for number in 0..300 {
+            let mut one = Sorter::to_keep(SortOptions { memory: 0, ..options.clone() });
+            let records = records(number, 60, 1_000, 100);
+            records.iter().for_each(|(key, record)| one.push(*key, record).unwrap());
+            let path = folder.path().join(number.to_string());
+            let kept = one.keep(&path).unwrap();
+            sorter.adopt(path, kept, 5);
+            all.extend(records.into_iter().map(|(key, record)| (key + 5, record)));
+        }
+        let mut sorted = sorter.finish().unwrap();
+        assert_eq!(sorted.spilled_bytes() > 0, rewrites);
+        let mut result = Records::new();
+        while let Some((key, record)) = sorted.next().unwrap() {
+            result.push((key, record.to_vec()));
+            assert!(result.len() % 1_000 > 0 || open_files(folder.path()) <= 64);
+        }
+        assert!(rewrites || open_files(folder.path()) == 0);
+        assert!(result == expected(&all));
+    }
+}
+
 #[test]
 fn test_sort_names_a_temporary_folder_that_does_not_exist() {
     let temp_dir = tempfile::tempdir().unwrap().path().join("missing");
