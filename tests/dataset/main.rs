@@ -35,7 +35,7 @@ use bytes::Bytes;
 use genomic_objects::{
     dataset::{
         self, At, Checksum, ChunkEntry, Counts, Dataset, Draft, Fields, GcOptions, Manifest,
-        Operation, Transaction, TransactionId, manifest_path,
+        METADATA, Operation, Transaction, TransactionId, manifest_path,
     },
     error::{ErrorKind, Result},
     store::{Store, StoreOptions},
