@@ -115,7 +115,7 @@ fn test_file_without_permission_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
     let inputs = cohort(folder.path(), 3, "100");
-    let closed = std::fs::Permissions::from_mode(0);
+    let closed = std::fs::Permissions::from_mode(0o000);
     std::fs::set_permissions(&inputs[1], closed).expect("a file of ours");
     if std::fs::File::open(&inputs[1]).is_ok() {
         // The superuser may read everything.

@@ -497,6 +497,9 @@ pub(super) fn sample_lists(dataset: &Dataset, details: &Details) -> Result<Vec<S
     details.layers.iter().map(list).collect()
 }
 
+/// A page of a layer for a region, and what is asked for of that.
+type PageToRead = (usize, Place, Page, Vec<(u64, u64)>);
+
 /// Fetches the lists of samples and the pages of the index, all at once, and plans.
 fn plan(store: &Store, dataset: &Dataset, kind: Kind, request: &Request) -> Result<Plan> {
     let details = Details::read(dataset.manifest())?;
@@ -504,7 +507,7 @@ fn plan(store: &Store, dataset: &Dataset, kind: Kind, request: &Request) -> Resu
     let selection = Selection::new(request, &contigs)?;
     let size = details.region_size;
     let mut requests = Vec::new();
-    let mut pages: Vec<(usize, Place, Page, Vec<(u64, u64)>)> = Vec::new();
+    let mut pages: Vec<PageToRead> = Vec::new();
     for (number, layer) in details.layers.iter().enumerate() {
         let object = object(dataset, &layer.samples)?;
         requests.push(RangeRequest::new(&object.path, 0..object.size_bytes));

@@ -244,7 +244,9 @@ fn test_every_form_of_coverage_is_what_samtools_counts_across_seams() {
         })
         .collect();
     let formats = [DepthFormat::Bed, DepthFormat::Bedgraph, DepthFormat::Json, DepthFormat::Arrow];
-    let places: [(&[&str], Vec<(usize, usize, usize)>); 3] = [
+    // What is asked for, and which parts of contigs that is.
+    type Asked = (&'static [&'static str], Vec<(usize, usize, usize)>);
+    let places: [Asked; 3] = [
         (&[], vec![(0, 0, 40_000), (1, 0, 12_000)]),
         (&["chr1:501-20500"], vec![(0, 500, 20_500)]),
         (&["chr1:6999-7003", "chr1:13000-14001"], vec![(0, 6_998, 7_003), (0, 12_999, 14_001)]),

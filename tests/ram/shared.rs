@@ -10,7 +10,8 @@ use super::*;
 /// `count` contigs of 300 to 700 bases between two of several regions, and some reads on each.
 fn many(sample: &str, count: u64, seed: u64) -> String {
     let mut choices = Choices(seed);
-    let length = |contig: u64| if contig % (count - 1) == 0 { 20_000 } else { 300 + contig % 400 };
+    let length =
+        |contig: u64| if contig.is_multiple_of(count - 1) { 20_000 } else { 300 + contig % 400 };
     let mut text = "@HD\tVN:1.6\tSO:coordinate\n".to_owned();
     for contig in 0..count {
         text += &format!("@SQ\tSN:HLA*{contig}:01\tLN:{}\n", length(contig));
