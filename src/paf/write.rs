@@ -139,7 +139,7 @@ struct Encoded {
 
 /// What comes out in order.
 enum Ready {
-    Block(Encoded),
+    Block(Box<Encoded>),
     /// A chunk of the base that stays.
     Kept(usize),
 }
@@ -147,7 +147,7 @@ enum Ready {
 /// Where blocks come from.
 enum Steps<'a> {
     Sections(Sections<'a>),
-    Merge(Merge<'a>),
+    Merge(Box<Merge<'a>>),
 }
 
 impl Steps<'_> {
@@ -220,7 +220,7 @@ impl<'a> Writer<'a> {
         // Sorted records have been counted while they were read.
         let counts_here = !input.counted;
         let mut steps = match base {
-            Some(base) => Steps::Merge(Merge::new(base, input, options.chunk_size)?),
+            Some(base) => Steps::Merge(Box::new(Merge::new(base, input, options.chunk_size)?)),
             None => Steps::Sections(Sections::new(input, options.chunk_size)),
         };
         let progress = self.progress.clone();
@@ -235,7 +235,7 @@ impl<'a> Writer<'a> {
             || steps.next(),
             |step| match step {
                 Step::Section(section) => {
-                    encode(section, contig_count, options.effort).map(Ready::Block)
+                    encode(section, contig_count, options.effort).map(Box::new).map(Ready::Block)
                 }
                 Step::Keep(number) => Ok(Ready::Kept(number)),
             },

@@ -371,7 +371,7 @@ async fn changed(request: Request<BoxBody>) -> Result<Request<BoxBody>, BoxError
     Ok(Request::from_parts(head, whole(bytes.into())))
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     if let Some(byte) = bytes.get_mut(middle) {
         *byte ^= 1;

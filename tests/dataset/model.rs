@@ -17,12 +17,15 @@ use genomic_objects::error::Error;
 use super::double::{Answer, Objects, Request, sound_store, store_of, written};
 use super::*;
 
+/// What an actor does.
+type Work = dyn Fn(&Store) -> Result<()>;
+
 /// One of those who work on the dataset at the same time.
 struct Actor {
     name: &'static str,
     /// The transaction by which it commits, if it has only one.
     id: Option<TransactionId>,
-    work: Box<dyn Fn(&Store) -> Result<()>>,
+    work: Box<Work>,
     /// Whether it may lose an answer, and crash.
     has_faults: bool,
     /// Whether it lists what there is, as collections do.
