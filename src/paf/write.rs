@@ -146,7 +146,7 @@ enum Ready {
 
 /// Where blocks come from.
 enum Steps<'a> {
-    Sections(Sections<'a>),
+    Sections(Box<Sections<'a>>),
     Merge(Box<Merge<'a>>),
 }
 
@@ -221,7 +221,7 @@ impl<'a> Writer<'a> {
         let counts_here = !input.counted;
         let mut steps = match base {
             Some(base) => Steps::Merge(Box::new(Merge::new(base, input, options.chunk_size)?)),
-            None => Steps::Sections(Sections::new(input, options.chunk_size)),
+            None => Steps::Sections(Box::new(Sections::new(input, options.chunk_size))),
         };
         let progress = self.progress.clone();
         let contig_count = self.header.contigs().len();
@@ -244,7 +244,7 @@ impl<'a> Writer<'a> {
                     if counts_here {
                         progress.add_items(u64::from(encoded.block.entry().records));
                     }
-                    self.take(encoded)
+                    self.take(*encoded)
                 }
                 Ready::Kept(number) => self.keep(base, number),
             },

@@ -320,7 +320,7 @@ where
             })
             .await?
         }
-        Some(Fault::Corrupt) => shown(answer, flip).await?,
+        Some(Fault::Corrupt) => shown(answer, |bytes| flip(bytes)).await?,
         _ => answer,
     };
     let status = answer.status().as_u16();

@@ -34,8 +34,8 @@ use std::{
 use bytes::Bytes;
 use genomic_objects::{
     dataset::{
-        self, At, Checksum, ChunkEntry, Counts, Dataset, Draft, Fields, GcOptions, Manifest,
-        METADATA, Operation, Transaction, TransactionId, manifest_path,
+        self, At, Checksum, ChunkEntry, Counts, Dataset, Draft, Fields, GcOptions, METADATA,
+        Manifest, Operation, Transaction, TransactionId, manifest_path,
     },
     error::{ErrorKind, Result},
     store::{Store, StoreOptions},

@@ -352,11 +352,11 @@ impl Model {
     /// nor is seen by them, it goes first: all other orders come to the same.
     fn after(&mut self, state: &State, after: &mut Vec<State>) {
         let is_listed = self.is_listed(state);
-        let mut asked = [NONE; MOST];
+        let mut asked = Vec::new();
         for actor in 0..self.actors.len() {
             let Stage::Running(list) = state.stages[actor] else { continue };
             let Ok(request) = self.next(actor, list) else { continue };
-            asked[actor] = request;
+            asked.push((actor, request));
             let key = self.requests.get(request).key();
             let is_alone = !is_listed
                 && is_own(key)
@@ -366,7 +366,7 @@ impl Model {
                 return self.step(state, actor, request, after);
             }
         }
-        for (actor, &request) in asked.iter().enumerate().filter(|(_, request)| **request != NONE) {
+        for (actor, request) in asked {
             self.step(state, actor, request, after);
         }
         for at in 0..state.late().count() {

@@ -127,13 +127,14 @@ fn test_depth_is_that_of_mosdepth_at_every_seam() {
 fn test_depth_of_real_files_is_that_of_mosdepth() {
     let Some(data) = corpus::require().filter(|_| require()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "cohort_ceph1463/NA12878_restricted.bam",
-        "cohort_ceph1463/NA12889_restricted.bam",
-        "cohort_ceph1463/NA12890_restricted.bam",
-        "NA12878.exome.chr11_chr20_unmapped.bam",
-        "HCC1395.rnaseq.chr22.bam",
-        "NA12878.ont.wgs_b37.bam",
+    // Mates of RNA that overlap have skips, where mosdepth counts otherwise.
+    for (name, most_percent) in [
+        ("cohort_ceph1463/NA12878_restricted.bam", 2),
+        ("cohort_ceph1463/NA12889_restricted.bam", 2),
+        ("cohort_ceph1463/NA12890_restricted.bam", 2),
+        ("NA12878.exome.chr11_chr20_unmapped.bam", 2),
+        ("HCC1395.rnaseq.chr22.bam", 10),
+        ("NA12878.ont.wgs_b37.bam", 2),
     ] {
         let bytes = std::fs::read(data.join("alignments").join(name)).unwrap();
         let bam = folder.path().join(name.replace('/', "_"));
@@ -149,6 +150,6 @@ fn test_depth_of_real_files_is_that_of_mosdepth() {
         write(&inputs, &opener, None, &store, &options, &Arc::default()).unwrap();
         let (differing, all) = compare(&bam, &ours(&store, "it"));
         println!("{name}: {differing} of {all} positions differ");
-        assert!(differing * 50 < all, "{name}: {differing} of {all}");
+        assert!(differing * 100 < all * most_percent, "{name}: {differing} of {all}");
     }
 }

@@ -167,7 +167,7 @@ fn test_sort_merges_hundreds_of_kept_files_at_once_with_none_held_open() {
         let mut result = Records::new();
         while let Some((key, record)) = sorted.next().unwrap() {
             result.push((key, record.to_vec()));
-            assert!(result.len() % 1_000 > 0 || open_files(folder.path()) <= 64);
+            assert!(!result.len().is_multiple_of(1_000) || open_files(folder.path()) <= 64);
         }
         assert!(rewrites || open_files(folder.path()) == 0);
         assert!(result == expected(&all));
