@@ -7,8 +7,11 @@ use genomic_objects::simulate::{Alignments, SimulateOptions};
 use super::*;
 use crate::support::flip_bytes;
 
+/// A header, records, and two texts.
+type Answers = (Vec<u8>, Vec<Vec<u8>>, String, String);
+
 /// Everything a dataset can answer.
-fn answers(store: &Store) -> Result<(Vec<u8>, Vec<Vec<u8>>, String, String)> {
+fn answers(store: &Store) -> Result<Answers> {
     let dataset = Dataset::open(store, At::Newest)?;
     let details = Details::read(dataset.manifest())?;
     let reader = Reader::open(store, At::Newest, &Places::default())?;
