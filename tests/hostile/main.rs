@@ -256,15 +256,32 @@ fn read(format: Format, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Lets this process have no more than so many bytes of addresses, for the rest of its life: to ask
-/// for more ends it, and the test with it.
-fn limit_memory(bytes: u64) {
-    let process = std::process::id().to_string();
-    let limit = format!("--as={bytes}");
-    let done = Command::new("prlimit").args(["--pid", &process, &limit]).status();
-    if !done.is_ok_and(|status| status.success()) {
+/// Set in a process that runs one test.
+const ALONE: &str = "GENOMIC_OBJECTS_TEST_ALONE";
+
+/// Whether this process runs the test of this name alone, with no more than so many bytes of
+/// addresses: to ask for more ends it. If not, such a process is run, and must succeed: other tests,
+/// which `cargo test` runs in one process, are not to share the bound.
+fn is_alone(test: &str, bytes: u64) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().unwrap();
+    let has_limits = Command::new("prlimit").arg("--version").output().is_ok();
+    let mut command = match has_limits {
+        true => Command::new("prlimit"),
+        false => Command::new(&program),
+    };
+    if has_limits {
+        command.arg(format!("--as={bytes}")).arg(&program);
+    } else {
         println!("memory is not limited: there is no prlimit");
     }
+    let output = command.args([test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let [said, wrong] = [output.stdout, output.stderr].map(|s| String::from_utf8(s).unwrap());
+    println!("{said}");
+    assert!(output.status.success() && said.contains("1 passed"), "{test}: {wrong}");
+    false
 }
 
 /// What a hostile dataset may be answered with.
