@@ -47,7 +47,7 @@ pub struct Copied {
 ///
 /// # Errors
 ///
-/// [`Exists`](ErrorKind::Exists) when there is a dataset, unless it is to be overwritten.
+/// [`Exists`](crate::error::ErrorKind::Exists) when there is a dataset, unless it is to be overwritten.
 pub fn copy(
     source: &Dataset,
     target: &Store,
@@ -91,7 +91,7 @@ pub fn copy(
 ///
 /// # Errors
 ///
-/// [`Conflict`](ErrorKind::Conflict) when another history is there.
+/// [`Conflict`](crate::error::ErrorKind::Conflict) when another history is there.
 pub fn copy_all(
     source: &Store,
     target: &Store,
