@@ -127,13 +127,14 @@ fn test_depth_is_that_of_mosdepth_at_every_seam() {
 fn test_depth_of_real_files_is_that_of_mosdepth() {
     let Some(data) = corpus::require().filter(|_| require()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "cohort_ceph1463/NA12878_restricted.bam",
-        "cohort_ceph1463/NA12889_restricted.bam",
-        "cohort_ceph1463/NA12890_restricted.bam",
-        "NA12878.exome.chr11_chr20_unmapped.bam",
-        "HCC1395.rnaseq.chr22.bam",
-        "NA12878.ont.wgs_b37.bam",
+    // How many percent of the positions lie in pairs that mosdepth counts otherwise.
+    for (name, most_percent) in [
+        ("cohort_ceph1463/NA12878_restricted.bam", 8),
+        ("cohort_ceph1463/NA12889_restricted.bam", 2),
+        ("cohort_ceph1463/NA12890_restricted.bam", 2),
+        ("NA12878.exome.chr11_chr20_unmapped.bam", 6),
+        ("HCC1395.rnaseq.chr22.bam", 6),
+        ("NA12878.ont.wgs_b37.bam", 1),
     ] {
         let bytes = std::fs::read(data.join("alignments").join(name)).unwrap();
         let bam = folder.path().join(name.replace('/', "_"));
@@ -149,7 +150,6 @@ fn test_depth_of_real_files_is_that_of_mosdepth() {
         write(&inputs, &opener, None, &store, &options, &Arc::default()).unwrap();
         let (differing, all) = compare(&bam, &ours(&store, "it"));
         println!("{name}: {differing} of {all} positions differ");
-        // Each has a reason; in 15-fold coverage, one such pair in many covers 8 % of all bases.
-        assert!(differing * 5 < all, "{name}: {differing} of {all}");
+        assert!(differing * 100 < all * most_percent, "{name}: {differing} of {all}");
     }
 }
