@@ -56,6 +56,7 @@ pub const TARGETS: &[Target] = &[
 ///
 /// Where there is no such target, and where the target finds a defect.
 pub fn run(name: &str, data: &[u8]) {
+    crate::guard::print_no_caught_panics();
     let target = TARGETS.iter().find(|(target, _)| *target == name);
     assert!(target.is_some(), "no fuzz target {name}");
     if let Some((_, target)) = target {

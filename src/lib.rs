@@ -2,7 +2,7 @@
 //!
 //! Where what is, from the ground up:
 //!
-//! - [`error`]: one error type that says what to do.
+//! - [`error`]: one error type that says what to do; [`guard`]: errors in place of panics.
 //! - [`genome`]: contigs, intervals, regions, BED.
 //! - [`records`]: alignments as BAM bytes and views; SAM, BAM and CRAM in and out; filters; Arrow, JSON.
 //! - [`store`]: bytes at a path or URL: planned range reads, create-only writes, uploads, metering.
@@ -38,6 +38,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod genome;
+pub mod guard;
 pub mod hail;
 pub mod hive;
 mod json;

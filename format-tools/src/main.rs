@@ -25,5 +25,6 @@ mod units;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    genomic_objects::guard::print_no_caught_panics();
     cli::run(std::env::args_os().collect())
 }

@@ -15,7 +15,7 @@ use flatbuffers::FlatBufferBuilder;
 use crate::error::{Error, Result};
 
 /// What Arrow files end in.
-const MAGIC: &[u8] = b"ARROW1";
+pub(super) const MAGIC: &[u8] = b"ARROW1";
 /// The end of a stream of messages: what stands before a message's length, and the length 0.
 const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 

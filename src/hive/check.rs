@@ -4,7 +4,6 @@
 //! has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use parquet::basic::Encoding;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
@@ -14,6 +13,7 @@ use serde::Serialize;
 use super::manifest::Manifest;
 use super::target::Target;
 use crate::error::{Context, Error, Result};
+use crate::guard::guard;
 use crate::pipeline::ordered;
 use crate::store::{RangeRequest, Store};
 use crate::vcs::thrift;
@@ -314,9 +314,12 @@ fn look(store: &Store, key: &str, size: u64) -> Result<FileCheck> {
     let end = tail.len().saturating_sub(8);
     let footer = tail.get(end.saturating_sub(length as usize)..end).ok_or_else(none)?;
     thrift::check(footer)?;
-    let metadata = ParquetMetaDataReader::decode_metadata(footer)
-        .map_err(|error| Error::input("the metadata of a Parquet file").caused_by(error))?;
-    describe(key, size, length, &Arc::new(metadata))
+    let damaged = || Error::input("the metadata of a Parquet file");
+    guard(damaged, || {
+        let metadata = ParquetMetaDataReader::decode_metadata(footer)
+            .map_err(|error| damaged().caused_by(error))?;
+        describe(key, size, length, &metadata)
+    })
 }
 
 fn describe(key: &str, size: u64, footer: u64, metadata: &ParquetMetaData) -> Result<FileCheck> {

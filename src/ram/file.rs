@@ -10,19 +10,13 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
-use arrow_ipc::{Block, CompressionType, MetadataVersion, root_as_message};
+use arrow_ipc::{Block, CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use bytes::Bytes;
 
-use crate::codec;
-use crate::columnar::ArrowFile;
+use crate::columnar::{ArrowFile, check_message};
 use crate::error::{Error, Result};
-
-/// What stands before the length of a message's head.
-const CONTINUATION: [u8; 4] = [0xff; 4];
-
-/// Most values of a column: ends of texts are 32-bit numbers with a sign.
-const MOST_VALUES: i64 = i32::MAX as i64;
+use crate::guard::guard;
 
 /// How hard zstd compresses buffers: of short reads, harder is slower and no smaller.
 const LEVEL: i32 = 1;
@@ -87,43 +81,15 @@ pub(super) fn decode(schema: &Arc<Schema>, bytes: &Bytes, head: u32) -> Result<R
     };
     check_message(&bytes[..head as usize], body)?;
     let block = Block::new(0, place, body.len() as i64);
-    FileDecoder::new(schema.clone(), MetadataVersion::V5)
-        .read_record_batch(&block, &Buffer::from(bytes.clone()))
-        .map_err(damaged)?
-        .ok_or_else(|| Error::corrupt("an Arrow batch is missing"))
-}
-
-/// Checks what the decoder takes for granted: places of buffers, and lengths, which it allocates.
-fn check_message(head: &[u8], body: &[u8]) -> Result<()> {
-    let damaged = || Error::corrupt("an Arrow batch is not as its head says");
-    let head = head.strip_prefix(&CONTINUATION).and_then(|head| head.get(4..));
-    let message = root_as_message(head.ok_or_else(damaged)?)
-        .map_err(|_| Error::corrupt("the head of an Arrow batch does not decode"))?;
-    let batch = message.header_as_record_batch().ok_or_else(damaged)?;
-    let is_length = |length: i64| (0..=MOST_VALUES).contains(&length);
-    let nodes = batch.nodes().ok_or_else(damaged)?;
-    let are_lengths = nodes
-        .iter()
-        .all(|node| is_length(node.length()) && (0..=node.length()).contains(&node.null_count()));
-    if !is_length(batch.length()) || !are_lengths {
-        return Err(damaged());
-    }
-    let mut inflated = 0_usize;
-    for buffer in batch.buffers().ok_or_else(damaged)? {
-        let start = usize::try_from(buffer.offset()).map_err(|_| damaged())?;
-        let length = usize::try_from(buffer.length()).map_err(|_| damaged())?;
-        let bytes = body.get(start..).and_then(|rest| rest.get(..length)).ok_or_else(damaged)?;
-        let length = match bytes.split_first_chunk::<8>() {
-            _ if bytes.is_empty() || batch.compression().is_none() => length,
-            None => return Err(damaged()),
-            Some((length, rest)) => match i64::from_le_bytes(*length) {
-                -1 => rest.len(),
-                length => usize::try_from(length).map_err(|_| damaged())?,
-            },
-        };
-        inflated = inflated.checked_add(length).ok_or_else(damaged)?;
-    }
-    codec::check_expansion(body.len(), inflated)
+    guard(
+        || Error::corrupt("an Arrow batch does not decode"),
+        || {
+            FileDecoder::new(schema.clone(), MetadataVersion::V5)
+                .read_record_batch(&block, &Buffer::from(bytes.clone()))
+                .map_err(damaged)?
+                .ok_or_else(|| Error::corrupt("an Arrow batch is missing"))
+        },
+    )
 }
 
 /// Begins a file with the dictionaries of `empty`, a batch without rows.

@@ -1,12 +1,17 @@
 //! Proving that a dataset holds what it should.
 
+use std::io::Cursor;
+
+use arrow_ipc::reader::FileReader;
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::manifest::{Details, READS, ROWS};
 use super::read::{Content, Reader, Request};
+use crate::columnar::check_file;
 use crate::dataset::{self, At, ChunkEntry, Counts, Dataset, METADATA, Problem, Report};
 use crate::error::{Error, Result};
+use crate::guard::guard;
 use crate::pipeline::Progress;
 
 /// Checks a dataset: every object against its checksum, every batch and header by decoding it, every
@@ -34,12 +39,16 @@ fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
         parsed.map_err(|error| Error::corrupt("this is no JSON").caused_by(error))?;
         return Ok(Counts::new());
     }
-    let failed = |error: ArrowError| Error::corrupt("this is no Arrow file").caused_by(error);
-    let cursor = std::io::Cursor::new(bytes.as_ref());
-    let mut rows = 0;
-    for batch in arrow_ipc::reader::FileReader::try_new(cursor, None).map_err(failed)? {
-        rows += batch.map_err(failed)?.num_rows() as u64;
-    }
+    let none = || Error::corrupt("this is no Arrow file");
+    let failed = |error: ArrowError| none().caused_by(error);
+    check_file(bytes)?;
+    let rows = guard(none, || {
+        let mut rows = 0;
+        for batch in FileReader::try_new(Cursor::new(bytes), None).map_err(failed)? {
+            rows += batch.map_err(failed)?.num_rows() as u64;
+        }
+        Ok(rows)
+    })?;
     if entry.counts.get(ROWS) != Some(&rows) {
         return Err(Error::corrupt("the file has another number of rows than the manifest says")
             .expected(entry.counts.get(ROWS).copied().unwrap_or(0))

@@ -1,12 +1,17 @@
 //! Proving that a dataset holds what it should.
 
+use std::io::Cursor;
+
+use arrow_ipc::reader::FileReader;
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::manifest::{Details, Order, READS};
 use super::read;
+use crate::columnar::check_file;
 use crate::dataset::{self, ChunkEntry, Counts, Dataset, METADATA, ObjectRef, Problem, Report};
 use crate::error::{Context, Error, Result};
+use crate::guard::guard;
 use crate::pipeline::Progress;
 use crate::store::Store;
 
@@ -30,9 +35,10 @@ pub fn verify(dataset: &Dataset, threads: usize, progress: Option<&Progress>) ->
 
 /// Opens a chunk as any reader of Arrow does.
 fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
-    let failed = |error: ArrowError| Error::corrupt("this is no Arrow file").caused_by(error);
-    let cursor = std::io::Cursor::new(bytes.as_ref());
-    arrow_ipc::reader::FileReader::try_new(cursor, None).map_err(failed)?;
+    let none = || Error::corrupt("this is no Arrow file");
+    let failed = |error: ArrowError| none().caused_by(error);
+    check_file(bytes)?;
+    guard(none, || FileReader::try_new(Cursor::new(bytes), None).map_err(failed))?;
     Ok(entry.counts.clone())
 }
 

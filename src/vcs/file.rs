@@ -25,6 +25,7 @@ use parquet::schema::types::ColumnPath;
 use super::thrift;
 use crate::columnar::{Kind, PageCompression, ParquetFile};
 use crate::error::{Error, Result};
+use crate::guard::guard;
 
 /// Scalars that are looked at to choose the encoding of a column.
 const SAMPLE: usize = 2048;
@@ -187,12 +188,19 @@ impl Footer {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let damaged = |error| Error::corrupt("the metadata of a Parquet file").caused_by(error);
         thrift::check(bytes)?;
-        let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?);
-        check_places(&metadata)?;
-        // Other programs' descriptions of the schema are not looked at.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let arrow = ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(damaged)?;
-        Ok(Self { metadata, arrow })
+        guard(
+            || Error::corrupt("the metadata of a Parquet file does not decode"),
+            || {
+                let metadata = ParquetMetaDataReader::decode_metadata(bytes).map_err(damaged)?;
+                check_places(&metadata)?;
+                let metadata = Arc::new(metadata);
+                // Other programs' descriptions of the schema are not looked at.
+                let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+                let arrow =
+                    ArrowReaderMetadata::try_new(metadata.clone(), options).map_err(damaged)?;
+                Ok(Self { metadata, arrow })
+            },
+        )
     }
 
     /// The metadata as the parquet library has it.
@@ -238,19 +246,25 @@ impl Footer {
         parts.iter().try_for_each(|(_, bytes)| thrift::check_pages(bytes))?;
         let schema = self.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
-        let reader =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(Parts(parts), self.arrow.clone())
+        guard(
+            || damaged(&"pages that do not decode"),
+            || {
+                let mut batches = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                    Parts(parts),
+                    self.arrow.clone(),
+                )
                 .with_row_groups(vec![group])
                 .with_projection(mask)
                 .with_batch_size(rows.max(1))
                 .build()
                 .map_err(|error| damaged(&error))?;
-        let mut batches = reader;
-        match (batches.next(), batches.next()) {
-            (Some(Ok(batch)), None) if batch.num_rows() == rows => Ok(batch),
-            (Some(Err(error)), _) | (_, Some(Err(error))) => Err(damaged(&error)),
-            _ => Err(damaged(&"another number of rows than it declares")),
-        }
+                match (batches.next(), batches.next()) {
+                    (Some(Ok(batch)), None) if batch.num_rows() == rows => Ok(batch),
+                    (Some(Err(error)), _) | (_, Some(Err(error))) => Err(damaged(&error)),
+                    _ => Err(damaged(&"another number of rows than it declares")),
+                }
+            },
+        )
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flate2::Crc;
 use flate2::read::MultiGzDecoder;
@@ -11,6 +10,7 @@ use noodles_cram as cram;
 use super::bytes::{Bytes, Numbers, push_itf8, push_ltf8};
 use super::rans;
 use crate::error::{Error, Result};
+use crate::guard::guard;
 
 /// No container or decompressed block is longer than this; htslib's defaults stay below a tenth.
 pub(super) const MAX_BLOCK_BYTES: usize = 1 << 30;
@@ -108,7 +108,7 @@ impl<'a> Block<'a> {
     /// Decompresses by the codecs of noodles-cram. They can only be reached through a container, so
     /// one is made around this block.
     fn decode_by_noodles(&self) -> Result<Vec<u8>> {
-        // They panic soon, which is caught below, but ends a fuzzer.
+        // They soon allocate more than there is, which ends a fuzzer.
         if cfg!(fuzzing) {
             return Err(damaged(self.method));
         }
@@ -130,9 +130,10 @@ impl<'a> Block<'a> {
         container.extend_from_slice(&body);
         // The checksum has shown the block to be as it was written, but whoever wrote it may have
         // meant harm, and those codecs trust what they read.
-        catch_unwind(AssertUnwindSafe(|| first_external(&container)))
-            .map_err(|_| damaged(self.method))?
-            .map_err(|error| damaged(self.method).caused_by(error))
+        guard(
+            || damaged(self.method),
+            || first_external(&container).map_err(|error| damaged(self.method).caused_by(error)),
+        )
     }
 }
 
