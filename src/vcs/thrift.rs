@@ -7,6 +7,14 @@ use crate::error::{Error, Result};
 
 /// Structures nested deeper than this are refused.
 const MAX_DEPTH: usize = 32;
+/// Columns nested deeper than this are refused: the library goes down by recursion.
+const MAX_COLUMN_DEPTH: usize = 128;
+
+/// The field of a file's metadata that lists its columns, and where those are in what it nests.
+const SCHEMA: i64 = 2;
+const ELEMENT_DEPTH: usize = 2;
+/// The field of a column that counts those within it, which follow it.
+const CHILDREN: i64 = 5;
 
 /// The fields of a page's header: sizes of its body, inflated and as it is.
 const UNCOMPRESSED_SIZE: i64 = 2;
@@ -18,8 +26,32 @@ const COMPRESSED_SIZE: i64 = 3;
 ///
 /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where they do not.
 pub(crate) fn check(bytes: &[u8]) -> Result<()> {
-    let mut walk = Walk { cursor: Cursor::new(bytes, "Parquet metadata"), numbers: [0; 4] };
-    walk.structure(0)
+    let mut walk = Walk::new(bytes, "Parquet metadata");
+    walk.structure(0)?;
+    check_schema(&walk.children)
+}
+
+/// Checks columns by how many each has within it: the library makes room for so many.
+fn check_schema(children: &[i64]) -> Result<()> {
+    let damaged = || Error::corrupt("the columns of Parquet metadata are not as they are counted");
+    let mut open: Vec<usize> = Vec::new();
+    for (at, &count) in children.iter().enumerate() {
+        let count = usize::try_from(count).map_err(|_| damaged())?;
+        if count >= children.len() - at {
+            return Err(damaged());
+        }
+        if let Some(left) = open.last_mut() {
+            *left -= 1;
+        }
+        if count > 0 {
+            open.push(count);
+        }
+        if open.len() > MAX_COLUMN_DEPTH {
+            return Err(Error::corrupt("the columns of Parquet metadata are nested too deep"));
+        }
+        while open.pop_if(|left| *left == 0).is_some() {}
+    }
+    Ok(())
 }
 
 /// Checks the pages of a column: what their headers say, and that they do not inflate to more than
@@ -31,7 +63,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<()> {
 pub(crate) fn check_pages(bytes: &[u8]) -> Result<()> {
     let (mut rest, mut inflated) = (bytes, 0_usize);
     while !rest.is_empty() {
-        let mut walk = Walk { cursor: Cursor::new(rest, "Parquet page"), numbers: [0; 4] };
+        let mut walk = Walk::new(rest, "Parquet page");
         walk.structure(0)?;
         let size = |field: i64| {
             usize::try_from(walk.numbers[field as usize])
@@ -50,12 +82,25 @@ struct Walk<'a> {
     cursor: Cursor<'a>,
     /// Integers of the outermost structure, by the numbers of their fields.
     numbers: [i64; 4],
+    /// The field of the outermost structure that the walk is in.
+    outermost: i64,
+    /// Of each column of a schema, how many are within it.
+    children: Vec<i64>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8], what: &'static str) -> Self {
+        let cursor = Cursor::new(bytes, what);
+        Self { cursor, numbers: [0; 4], outermost: 0, children: Vec::new() }
+    }
+
     fn structure(&mut self, depth: usize) -> Result<()> {
         if depth > MAX_DEPTH {
             return Err(Error::corrupt("Parquet metadata is nested too deep"));
+        }
+        let is_column = depth == ELEMENT_DEPTH && self.outermost == SCHEMA;
+        if is_column {
+            self.children.push(0);
         }
         let mut field = 0_i64;
         loop {
@@ -67,6 +112,13 @@ impl Walk<'_> {
                 0 => self.cursor.zigzag()?,
                 step => field.saturating_add(i64::from(step)),
             };
+            if depth == 0 {
+                self.outermost = field;
+            }
+            if depth == 0 && field == SCHEMA {
+                // Of two, the last counts.
+                self.children.clear();
+            }
             match head & 15 {
                 // A flag is in the type.
                 1 | 2 => {}
@@ -75,6 +127,12 @@ impl Walk<'_> {
                     let known = usize::try_from(field).ok().and_then(|at| self.numbers.get_mut(at));
                     if let Some(known) = known {
                         *known = number;
+                    }
+                }
+                kind @ 4..=6 if is_column && field == CHILDREN => {
+                    let number = self.integer(kind)?;
+                    if let Some(count) = self.children.last_mut() {
+                        *count = number;
                     }
                 }
                 kind => self.value(kind, depth)?,
@@ -161,6 +219,41 @@ mod tests {
         }
         // Fields 1 (5, as a number), 2 (a list of two flags), 3 (an empty structure).
         check(&[0x15, 10, 0x19, 0x21, 1, 2, 0x1c, 0, 0]).unwrap();
+    }
+
+    fn varint(bytes: &mut Vec<u8>, mut number: u32) {
+        while number > 0x7f {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+    }
+
+    /// Metadata whose schema has columns with so many within each.
+    fn schema(children: &[i32]) -> Vec<u8> {
+        let mut bytes = vec![0x29, 0xfc];
+        varint(&mut bytes, children.len() as u32);
+        for &count in children {
+            bytes.push(0x55);
+            varint(&mut bytes, (count << 1 ^ count >> 31) as u32);
+            bytes.push(0);
+        }
+        bytes.push(0);
+        bytes
+    }
+
+    #[test]
+    fn test_check_refuses_columns_that_are_not_there() {
+        for children in [&[3, 0, 1, 0, 0][..], &[0], &[], &[2, 2, 0, 0, 0]] {
+            check(&schema(children)).unwrap();
+        }
+        for children in [&[1][..], &[i32::MAX, 0], &[2, 0], &[-1, 0], &[1, 1, 1]] {
+            assert!(check(&schema(children)).is_err(), "{children:?}");
+        }
+        let nested = |depth| schema(&[vec![1; depth], vec![0]].concat());
+        check(&nested(MAX_COLUMN_DEPTH)).unwrap();
+        let error = check(&nested(MAX_COLUMN_DEPTH + 1)).unwrap_err();
+        assert!(error.to_string().contains("too deep"), "{error}");
     }
 
     #[test]
