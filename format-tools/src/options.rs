@@ -135,6 +135,26 @@ impl Sorting {
     }
 }
 
+/// Room for what is put aside until it is complete.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Resources")]
+pub(crate) struct Aside {
+    /// Memory for what is put aside
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    memory: u64,
+
+    /// Folder for what does not fit in memory [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) temp_dir: Option<PathBuf>,
+}
+
+impl Aside {
+    /// Bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        usize::try_from(self.memory).unwrap_or(usize::MAX)
+    }
+}
+
 /// How stores are reached.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Stores")]

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     error::{Context, Error, ErrorKind, Result},
-    store::{Creation, Lookup, Store},
+    store::{Creation, Lookup, Pending, Store},
 };
 
 /// The most JSON, in bytes, that chunks may take up in the manifest itself.
@@ -495,10 +495,16 @@ fn exists(store: &Store) -> Error {
         .at(store.name(""))
 }
 
-/// Copies a new manifest to where readers begin, unless a newer one is there. A failure costs
-/// readers a few requests, so it is only reported in the log.
-pub(super) fn refresh_metadata(store: &Store, version: u64, bytes: Bytes) {
-    let current = match store.start_lookup(METADATA, MAX_MANIFEST).wait() {
+/// Copies a new manifest to where readers begin, unless a newer one is there.
+fn refresh_metadata(store: &Store, version: u64, bytes: Bytes) {
+    let there = store.start_lookup(METADATA, MAX_MANIFEST);
+    refresh_from(there, store, version, bytes);
+}
+
+/// As [`refresh_metadata`], after a look at what is `there`. A failure costs readers a few requests,
+/// so it is only reported in the log.
+pub(super) fn refresh_from(there: Pending<Lookup>, store: &Store, version: u64, bytes: Bytes) {
+    let current = match there.wait() {
         Ok(Lookup::Found(bytes)) => Manifest::parse(&bytes).ok(),
         _ => None,
     };

@@ -1,18 +1,18 @@
 //! Copying datasets between stores: objects first, what makes them visible last.
 
 use super::{
-    commit::{Transaction, TransactionId, refresh_metadata},
+    commit::{Transaction, TransactionId, refresh_from},
     gc::{CONDEMNED_KIND, condemned_ever},
-    manifest::{Manifest, Operation},
+    manifest::{MAX_MANIFEST, Manifest, Operation},
     open::{At, Dataset, find_version, missing},
-    paths::manifest_path,
+    paths::{METADATA, manifest_path},
     purge::{self, Left},
     transfer::{Objects, send, sort_out},
 };
 use crate::{
     error::{Error, Result},
     pipeline::Progress,
-    store::{Creation, Store},
+    store::{Creation, ObjectInfo, Store},
 };
 
 /// What a copy has yet to send.
@@ -73,7 +73,8 @@ pub fn copy(
         }
         None => Operation::Copy,
     };
-    let sent = send(source.store(), target, &objects, threads, progress)?;
+    let sent =
+        send(source.store(), target, sort_out(target.list("")?, &objects), threads, progress)?;
 
     let draft = source.redraft(operation, created);
     let dataset = transaction.commit_with(draft, &|next, _| {
@@ -98,9 +99,10 @@ pub fn copy_all(
     threads: usize,
     progress: Option<&Progress>,
 ) -> Result<Copied> {
-    let (newest, objects, there) = history_of(source, target)?;
-    let sent = send(source, target, &objects, threads, progress)?;
+    let History { newest, objects, there, listed } = history_of(source, target)?;
+    let sent = send(source, target, sort_out(listed, &objects), threads, progress)?;
 
+    let hint = target.start_lookup(METADATA, MAX_MANIFEST);
     for version in there + 1..=newest.dataset_version {
         let key = manifest_path(version);
         let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
@@ -117,8 +119,8 @@ pub fn copy_all(
     // Also where only this was left to do.
     let key = manifest_path(newest.dataset_version);
     let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
-    refresh_metadata(target, newest.dataset_version, bytes);
-    let dataset = Dataset::open(target, At::Newest)?;
+    refresh_from(hint, target, newest.dataset_version, bytes);
+    let dataset = Dataset::new(target, newest);
     // What was copied before a purge is as it was then.
     purge::finish(target, dataset.manifest())?;
     let left = purge::left(target, dataset.manifest())?;
@@ -132,7 +134,7 @@ pub fn copy_all(
 ///
 /// When either dataset cannot be read.
 pub fn outstanding(source: &Dataset, target: &Store) -> Result<Outstanding> {
-    Ok(sort_out(target, &content_of(source)?)?.outstanding())
+    Ok(sort_out(target.list("")?, &content_of(source)?).outstanding())
 }
 
 /// What [`copy_all`] would send.
@@ -141,15 +143,25 @@ pub fn outstanding(source: &Dataset, target: &Store) -> Result<Outstanding> {
 ///
 /// As [`copy_all`].
 pub fn outstanding_of_all(source: &Store, target: &Store) -> Result<Outstanding> {
-    let (_, objects, _) = history_of(source, target)?;
-    Ok(sort_out(target, &objects)?.outstanding())
+    let History { objects, listed, .. } = history_of(source, target)?;
+    Ok(sort_out(listed, &objects).outstanding())
 }
 
-/// The newest version, the objects of all versions kept, and the newest version that `target` has
-/// of the same history, 0 for none.
-fn history_of(source: &Store, target: &Store) -> Result<(Manifest, Objects, u64)> {
+/// A dataset with its history, and what is at the place where it is to go.
+struct History {
+    newest: Manifest,
+    /// Those of all versions kept.
+    objects: Objects,
+    /// The newest version there of the same history, 0 for none.
+    there: u64,
+    /// The objects there.
+    listed: Vec<ObjectInfo>,
+}
+
+fn history_of(source: &Store, target: &Store) -> Result<History> {
+    let listed = target.start_list("");
     let newest = Dataset::open(source, At::Newest)?.manifest().clone();
-    let there = match Dataset::find_any(target)? {
+    let there = match Dataset::find_none(target)? {
         Some(there) => {
             let version = there.manifest().dataset_version;
             let here = find_version(source, version)?;
@@ -166,7 +178,7 @@ fn history_of(source: &Store, target: &Store) -> Result<(Manifest, Objects, u64)
             .ok_or_else(|| missing(source, &manifest_path(version)))?;
         objects.extend(objects_of(&Dataset::new(source, manifest), true)?);
     }
-    Ok((newest, objects, there))
+    Ok(History { newest, objects, there, listed: listed.wait()? })
 }
 
 fn other_history(target: &Store, version: u64) -> Error {

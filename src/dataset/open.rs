@@ -104,7 +104,7 @@ impl Dataset {
                 newest.at(newest.resolve(&at)?)?
             }
             At::Newest => {
-                let (found, probe) = find_hint(store)?.ok_or_else(|| none_at(store))?;
+                let (found, probe) = find_hint(store, None)?.ok_or_else(|| none_at(store))?;
                 let dataset = Self::new(store, found.clone());
                 let result = work(&dataset);
                 match settle(store, found, probe)? {
@@ -132,7 +132,17 @@ impl Dataset {
 
     /// As [`Self::find`], where a copy may have ended amid versions that were purged.
     pub(super) fn find_any(store: &Store) -> Result<Option<Self>> {
-        let Some((found, probe)) = find_hint(store)? else { return Ok(None) };
+        Self::settled(store, find_hint(store, None)?)
+    }
+
+    /// As [`Self::find_any`], in one round trip less where there is most likely no dataset.
+    pub(super) fn find_none(store: &Store) -> Result<Option<Self>> {
+        let first = store.start_lookup(&manifest_path(1), MAX_MANIFEST);
+        Self::settled(store, find_hint(store, Some(first))?)
+    }
+
+    fn settled(store: &Store, hint: Option<(Manifest, Probe)>) -> Result<Option<Self>> {
+        let Some((found, probe)) = hint else { return Ok(None) };
         let newer = settle(store, found.clone(), probe)?;
         Ok(Some(Self::new(store, newer.unwrap_or(found))))
     }
@@ -370,7 +380,7 @@ fn read_version(store: &Store, version: u64, answer: Pending<Lookup>) -> Result<
     Ok(Some(manifest))
 }
 
-/// A version that may be the newest, and the look for the one after it.
+/// A look for a version that may not be there.
 type Probe = Pending<Lookup>;
 
 fn probe_after(store: &Store, found: &Manifest) -> Probe {
@@ -378,8 +388,9 @@ fn probe_after(store: &Store, found: &Manifest) -> Probe {
     store.start_lookup(&next, MAX_MANIFEST)
 }
 
-/// The version in `_metadata.json`, or the first version where that file is missing or damaged.
-fn find_hint(store: &Store) -> Result<Option<(Manifest, Probe)>> {
+/// The version in `_metadata.json`, or the first version where that file is missing or damaged;
+/// `first` may be a look for that one.
+fn find_hint(store: &Store, first: Option<Probe>) -> Result<Option<(Manifest, Probe)>> {
     let mut denied = None;
     let found = match store.start_lookup(METADATA, MAX_MANIFEST).wait()? {
         Lookup::Found(bytes) => match Manifest::parse(&bytes) {
@@ -400,7 +411,11 @@ fn find_hint(store: &Store) -> Result<Option<(Manifest, Probe)>> {
     };
     let found = match found {
         Some(found) => Some(found),
-        None => find_version(store, 1)?,
+        None => {
+            let first =
+                first.unwrap_or_else(|| store.start_lookup(&manifest_path(1), MAX_MANIFEST));
+            read_version(store, 1, first)?
+        }
     };
     match (found, denied) {
         (Some(found), _) => {

@@ -16,7 +16,7 @@ use super::{copy::Outstanding, digest::Checksum, open::check_bytes, open::missin
 use crate::{
     error::{Context, Error, ErrorKind, Result},
     pipeline::Progress,
-    store::{RangeRequest, Store},
+    store::{ObjectInfo, RangeRequest, Store},
 };
 
 /// Larger objects are sent in parts of this size.
@@ -54,27 +54,26 @@ impl Sorted<'_> {
     }
 }
 
-/// Finds out what is missing at `target`. Names are never reused and objects appear whole, so one
-/// that is there with the right size is the same one.
-pub(super) fn sort_out<'a>(target: &Store, objects: &'a Objects) -> Result<Sorted<'a>> {
+/// Finds out what is missing where there is what is `listed`. Names are never reused and objects
+/// appear whole, so one that is there with the right size is the same one.
+pub(super) fn sort_out(listed: Vec<ObjectInfo>, objects: &Objects) -> Sorted<'_> {
     let there: HashMap<String, u64> =
-        target.list("")?.into_iter().map(|object| (object.key, object.size)).collect();
+        listed.into_iter().map(|object| (object.key, object.size)).collect();
     let is_missing = |&(path, size, _): &Task<'_>| there.get(path) != Some(&size);
     let all = objects.iter().map(|(path, &(size, checksum))| (path, size, checksum));
     let tasks: Vec<Task<'_>> = all.filter(is_missing).collect();
     let present = (objects.len() - tasks.len()) as u64;
-    Ok(Sorted { tasks, present })
+    Sorted { tasks, present }
 }
 
 /// Sends what is missing, `threads` objects at a time.
 pub(super) fn send(
     source: &Store,
     target: &Store,
-    objects: &Objects,
+    sorted: Sorted<'_>,
     threads: usize,
     progress: Option<&Progress>,
 ) -> Result<Outstanding> {
-    let sorted = sort_out(target, objects)?;
     let outstanding = sorted.outstanding();
     if let Some(progress) = progress {
         progress.set_total_in(outstanding.bytes);

@@ -187,6 +187,11 @@ impl Store {
     ///
     /// [`Unsupported`](crate::error::ErrorKind::Unsupported) on a web server, which cannot list.
     pub fn list(&self, folder: &str) -> Result<Vec<ObjectInfo>> {
+        self.start_list(folder).wait()
+    }
+
+    /// As [`Self::list`], in the background.
+    pub fn start_list(&self, folder: &str) -> Pending<Vec<ObjectInfo>> {
         let inner = self.0.clone();
         let folder = folder.trim_end_matches('/').to_owned();
         start_wave(&self.0.meter, |wave| async move {
@@ -231,7 +236,6 @@ impl Store {
             }
             Ok(objects)
         })
-        .wait()
     }
 }
 

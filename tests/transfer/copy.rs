@@ -195,3 +195,16 @@ fn test_push_keeps_many_requests_under_way() {
     let trips = server.dependent_round_trips();
     assert!(trips < 30, "{trips} requests one after the other for 200 objects");
 }
+
+#[test]
+fn test_push_waits_for_four_answers_in_turn() {
+    let server = s3::Server::start().unwrap();
+    let source = Store::in_memory();
+    commit(&source, Operation::Create, &[1000; 5]);
+    let target = s3_store(&server, "new.test");
+    server.set_latency(std::time::Duration::from_millis(100));
+    let copied = dataset::copy_all(&source, &target, 64, None).unwrap();
+    // What is there; the objects; the manifest; what readers begin from.
+    assert_eq!(server.dependent_round_trips(), 4);
+    assert!(verified(&copied.dataset).unwrap().problems.is_empty());
+}

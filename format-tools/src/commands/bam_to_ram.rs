@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::conversion::input_info;
 use crate::environment;
-use crate::options::{Messages, Threads, WritableStores};
+use crate::options::{Aside, Messages, Threads, WritableStores};
 use crate::report::Summary;
 use crate::units::{self, parse_size};
 
@@ -104,15 +104,8 @@ pub(crate) struct BamToRam {
     #[arg(long)]
     dry_run: bool,
 
-    /// Memory for what is put aside while samples are read
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what samples came to until the dataset is complete [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    aside: Aside,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -138,8 +131,8 @@ impl BamToRam {
             sub_window: self.sub_window,
             coverage_window: self.coverage_window,
             threads: self.threads.count().get(),
-            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-            temp_dir: self.temp_dir.clone(),
+            memory: self.aside.memory(),
+            temp_dir: self.aside.temp_dir.clone(),
             work: if self.dry_run { None } else { Some(self.work(&output)?) },
             resume: self.resume,
             parts: match &self.regions {
@@ -206,7 +199,7 @@ impl BamToRam {
         };
         let digest = Checksum::of(place.trim_end_matches('/').as_bytes()).to_string();
         let token: String = digest.chars().rev().take(16).collect();
-        let folder = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = self.aside.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
         Ok(folder.join(format!("bam-to-ram-{token}")))
     }
 

@@ -1,6 +1,5 @@
 //! `compact`: what was added to a dataset bit by bit becomes one again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,9 +12,9 @@ use genomic_objects::store::Store;
 use serde_json::json;
 
 use crate::environment;
-use crate::options::{Messages, Threads, WritableStores};
+use crate::options::{Aside, Messages, Threads, WritableStores};
 use crate::report::Summary;
-use crate::units::{self, parse_size};
+use crate::units;
 
 /// Join what was added to a RAM dataset bit by bit, as a new version
 #[derive(Args, Clone, Debug)]
@@ -35,15 +34,8 @@ pub(crate) struct Compact {
     #[arg(long)]
     dry_run: bool,
 
-    /// Memory for what is put aside
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    aside: Aside,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -66,8 +58,8 @@ impl Compact {
         }
         let options = CompactOptions {
             threads: self.threads.count().get(),
-            memory: usize::try_from(self.memory).unwrap_or(usize::MAX),
-            temp_dir: self.temp_dir.clone(),
+            memory: self.aside.memory(),
+            temp_dir: self.aside.temp_dir.clone(),
             dry_run: self.dry_run,
             created: environment::now(),
             transaction: environment::transaction_id()?,

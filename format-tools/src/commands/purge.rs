@@ -1,7 +1,6 @@
 //! `purge`: a sample that was withdrawn goes from every version of a dataset.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -16,9 +15,9 @@ use genomic_objects::vcs;
 use serde_json::{Value, json};
 
 use crate::environment;
-use crate::options::{Messages, Threads, WritableStores};
+use crate::options::{Aside, Messages, Threads, WritableStores};
 use crate::report::{Summary, say};
-use crate::units::{self, parse_size};
+use crate::units;
 
 /// Most names in a message.
 const MOST_NAMES: usize = 20;
@@ -51,15 +50,8 @@ pub(crate) struct Purge {
     #[arg(long)]
     dry_run: bool,
 
-    /// Memory for what is put aside
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
-    #[arg(help_heading = "Resources")]
-    memory: u64,
-
-    /// Folder for what does not fit in memory [default: the system's]
-    #[arg(long, value_name = "DIR", help_heading = "Resources")]
-    temp_dir: Option<PathBuf>,
-
+    #[command(flatten)]
+    aside: Aside,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -103,15 +95,11 @@ impl Purge {
         self.report(&store, outcome?)
     }
 
-    fn memory(&self) -> usize {
-        usize::try_from(self.memory).unwrap_or(usize::MAX)
-    }
-
     fn cohort(&self, store: &Store, progress: &Arc<Progress>) -> Result<Outcome> {
         let options = ram::purge::PurgeOptions {
             threads: self.threads.count().get(),
-            memory: self.memory(),
-            temp_dir: self.temp_dir.clone(),
+            memory: self.aside.memory(),
+            temp_dir: self.aside.temp_dir.clone(),
             dry_run: self.dry_run,
             created: environment::now(),
             transaction: environment::transaction_id()?,
@@ -125,8 +113,8 @@ impl Purge {
         let options = vcs::purge::PurgeOptions {
             threads,
             sorting: SortOptions {
-                memory: self.memory(),
-                temp_dir: self.temp_dir.clone(),
+                memory: self.aside.memory(),
+                temp_dir: self.aside.temp_dir.clone(),
                 threads,
             },
             dry_run: self.dry_run,
