@@ -110,7 +110,7 @@ pub(crate) struct Pull {
 #[command(next_help_heading = "Transfer")]
 struct Transfer {
     /// Objects to move at once
-    #[arg(short = '@', long, visible_alias = "parallel", value_name = "N", default_value = "64")]
+    #[arg(short = '@', long, visible_alias = "parallel", value_name = "N", default_value = "128")]
     threads: NonZeroUsize,
 
     /// Send nothing, and tell what would be sent
