@@ -40,6 +40,20 @@ fn test_compressed_objects_that_inflate_without_end_are_refused() {
 }
 
 #[test]
+fn test_arrow_files_whose_buffers_claim_to_inflate_to_more_than_there_is_are_refused() {
+    for (format, end) in [(Format::Ram, ".arrow"), (Format::Srf, ".srf")] {
+        let made = Made::new(format);
+        made.change_chunk(end, |bytes| {
+            // Before a buffer that is too short to be compressed stands -1 in place of a length.
+            let length = bytes.windows(8).position(|window| window == [0xff; 8]).unwrap();
+            bytes[length..length + 8].copy_from_slice(&(1_u64 << 44).to_le_bytes());
+        });
+        let error = verify(format, &made.store()).unwrap_err();
+        assert!(is_refusal(error.kind()), "{format:?}: {error}");
+    }
+}
+
+#[test]
 fn test_json_that_is_huge_wide_or_deep_is_refused() {
     if !is_alone("bombs::test_json_that_is_huge_wide_or_deep_is_refused", 2 << 30) {
         return;

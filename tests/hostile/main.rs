@@ -176,6 +176,22 @@ impl Made {
         });
     }
 
+    /// Changes the first chunk whose name ends so, and gives it the size and checksum that it has
+    /// then.
+    fn change_chunk(&self, end: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        self.change(|members| {
+            let chunks = members["chunks"].as_array_mut().unwrap();
+            let is_one = |chunk: &&mut Value| chunk["path"].as_str().unwrap().ends_with(end);
+            let chunk = chunks.iter_mut().find(is_one).unwrap();
+            let path = self.path().join(chunk["path"].as_str().unwrap());
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes);
+            chunk["size_bytes"] = bytes.len().into();
+            chunk["checksum"] = Checksum::of(&bytes).to_string().into();
+            std::fs::write(path, bytes).unwrap();
+        });
+    }
+
     /// Asks everything there is to ask; the first error.
     fn ask(&self) -> Result<()> {
         ask(self.format, &self.store())
@@ -204,6 +220,10 @@ fn seal_text(mut text: String) -> Vec<u8> {
 /// Reads a dataset whole, and verifies it; the first error.
 fn ask(format: Format, store: &Store) -> Result<()> {
     read(format, store)?;
+    verify(format, store)
+}
+
+fn verify(format: Format, store: &Store) -> Result<()> {
     let dataset = Dataset::open(store, At::Newest)?;
     dataset.files()?;
     let report = match format {
