@@ -22,7 +22,7 @@ fn damaged() -> Error {
 /// # Errors
 ///
 /// [`Corrupt`](crate::error::ErrorKind::Corrupt) where they do not fit its bytes.
-pub(crate) fn check_message(head: &[u8], body: &[u8]) -> Result<()> {
+pub(crate) fn check_arrow_message(head: &[u8], body: &[u8]) -> Result<()> {
     let head = head.strip_prefix(&CONTINUATION).and_then(|head| head.get(4..));
     let message = root_as_message(head.ok_or_else(damaged)?)
         .map_err(|_| Error::corrupt("the head of an Arrow batch does not decode"))?;
@@ -65,8 +65,8 @@ fn check_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`check_message`]; also when this is no Arrow file.
-pub(crate) fn check_file(bytes: &[u8]) -> Result<()> {
+/// As [`check_arrow_message`]; also when this is no Arrow file.
+pub(crate) fn check_arrow_file(bytes: &[u8]) -> Result<()> {
     let none = || Error::corrupt("this is no Arrow file");
     let rest = bytes.strip_suffix(MAGIC).ok_or_else(none)?;
     let (rest, length) = rest.split_last_chunk::<4>().ok_or_else(none)?;
@@ -88,7 +88,7 @@ fn check_block(bytes: &[u8], block: &Block) -> Result<()> {
     };
     let (head, body) =
         place().ok_or_else(|| Error::corrupt("an Arrow batch lies outside its file"))?;
-    check_message(head, body)
+    check_arrow_message(head, body)
 }
 
 #[cfg(test)]
@@ -126,24 +126,24 @@ mod tests {
 
     #[test]
     fn test_files_of_the_library_pass() {
-        check_file(&file()).unwrap();
+        check_arrow_file(&file()).unwrap();
     }
 
     #[test]
     fn test_lengths_that_lie_are_refused() {
         let inflated = i64::from(ROWS * 4).to_le_bytes();
         for length in [1_i64 << 40, i64::MAX, -2] {
-            assert!(check_file(&with(&inflated, &length.to_le_bytes())).is_err(), "{length}");
+            assert!(check_arrow_file(&with(&inflated, &length.to_le_bytes())).is_err(), "{length}");
         }
         let rows = i64::from(ROWS).to_le_bytes();
-        assert!(check_file(&with(&rows, &i64::MAX.to_le_bytes())).is_err());
+        assert!(check_arrow_file(&with(&rows, &i64::MAX.to_le_bytes())).is_err());
     }
 
     #[test]
     fn test_what_is_no_file_is_refused() {
         let whole = file();
         for end in 0..whole.len() {
-            assert!(check_file(&whole[..end]).is_err(), "{end}");
+            assert!(check_arrow_file(&whole[..end]).is_err(), "{end}");
         }
     }
 }

@@ -73,8 +73,8 @@ pub fn copy(
         }
         None => Operation::Copy,
     };
-    let sent =
-        send(source.store(), target, sort_out(target.list("")?, &objects), threads, progress)?;
+    let sorted = sort_out(target.list("")?, &objects);
+    let sent = send(source.store(), target, sorted, threads, progress)?;
 
     let draft = source.redraft(operation, created);
     let dataset = transaction.commit_with(draft, &|next, _| {

@@ -12,11 +12,11 @@ use serde::Serialize;
 
 use super::manifest::Manifest;
 use super::target::Target;
+use crate::columnar::check_parquet_metadata;
 use crate::error::{Context, Error, Result};
 use crate::guard::guard;
 use crate::pipeline::ordered;
 use crate::store::{RangeRequest, Store};
-use crate::vcs::thrift;
 
 /// Bytes at the end of a file that are fetched first.
 const TAIL: u64 = 64 << 10;
@@ -313,7 +313,7 @@ fn look(store: &Store, key: &str, size: u64) -> Result<FileCheck> {
     }
     let end = tail.len().saturating_sub(8);
     let footer = tail.get(end.saturating_sub(length as usize)..end).ok_or_else(none)?;
-    thrift::check(footer)?;
+    check_parquet_metadata(footer)?;
     let damaged = || Error::input("the metadata of a Parquet file");
     guard(damaged, || {
         let metadata = ParquetMetaDataReader::decode_metadata(footer)

@@ -14,7 +14,7 @@ use arrow_ipc::{Block, CompressionType, MetadataVersion};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use bytes::Bytes;
 
-use crate::columnar::{ArrowFile, check_message};
+use crate::columnar::{ArrowFile, check_arrow_message};
 use crate::error::{Error, Result};
 use crate::guard::guard;
 
@@ -79,7 +79,7 @@ pub(super) fn decode(schema: &Arc<Schema>, bytes: &Bytes, head: u32) -> Result<R
     let (Ok(place), Some(body)) = (i32::try_from(head), bytes.get(head as usize..)) else {
         return Err(Error::corrupt("an Arrow batch is shorter than its head"));
     };
-    check_message(&bytes[..head as usize], body)?;
+    check_arrow_message(&bytes[..head as usize], body)?;
     let block = Block::new(0, place, body.len() as i64);
     guard(
         || Error::corrupt("an Arrow batch does not decode"),

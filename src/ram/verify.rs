@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::manifest::{Details, READS, ROWS};
 use super::read::{Content, Reader, Request};
-use crate::columnar::check_file;
+use crate::columnar::check_arrow_file;
 use crate::dataset::{self, At, ChunkEntry, Counts, Dataset, METADATA, Problem, Report};
 use crate::error::{Error, Result};
 use crate::guard::guard;
@@ -41,7 +41,7 @@ fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
     }
     let none = || Error::corrupt("this is no Arrow file");
     let failed = |error: ArrowError| none().caused_by(error);
-    check_file(bytes)?;
+    check_arrow_file(bytes)?;
     let rows = guard(none, || {
         let mut rows = 0;
         for batch in FileReader::try_new(Cursor::new(bytes), None).map_err(failed)? {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::manifest::{Details, Order, READS};
 use super::read;
-use crate::columnar::check_file;
+use crate::columnar::check_arrow_file;
 use crate::dataset::{self, ChunkEntry, Counts, Dataset, METADATA, ObjectRef, Problem, Report};
 use crate::error::{Context, Error, Result};
 use crate::guard::guard;
@@ -37,7 +37,7 @@ pub fn verify(dataset: &Dataset, threads: usize, progress: Option<&Progress>) ->
 fn check_chunk(entry: &ChunkEntry, bytes: &Bytes) -> Result<Counts> {
     let none = || Error::corrupt("this is no Arrow file");
     let failed = |error: ArrowError| none().caused_by(error);
-    check_file(bytes)?;
+    check_arrow_file(bytes)?;
     guard(none, || FileReader::try_new(Cursor::new(bytes), None).map_err(failed))?;
     Ok(entry.counts.clone())
 }

@@ -22,8 +22,9 @@ use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::ColumnPath;
 
-use super::thrift;
-use crate::columnar::{Kind, PageCompression, ParquetFile};
+use crate::columnar::{
+    Kind, PageCompression, ParquetFile, check_parquet_metadata, check_parquet_pages,
+};
 use crate::error::{Error, Result};
 use crate::guard::guard;
 
@@ -187,7 +188,7 @@ impl Footer {
     /// Reads the metadata at the end of a file.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
         let damaged = |error| Error::corrupt("the metadata of a Parquet file").caused_by(error);
-        thrift::check(bytes)?;
+        check_parquet_metadata(bytes)?;
         guard(
             || Error::corrupt("the metadata of a Parquet file does not decode"),
             || {
@@ -243,7 +244,7 @@ impl Footer {
             return RecordBatch::try_new_with_options(columns, Vec::new(), &options)
                 .map_err(|error| damaged(&error));
         }
-        parts.iter().try_for_each(|(_, bytes)| thrift::check_pages(bytes))?;
+        parts.iter().try_for_each(|(_, bytes)| check_parquet_pages(bytes))?;
         let schema = self.metadata.file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
         guard(

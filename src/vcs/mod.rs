@@ -43,7 +43,6 @@ pub mod select;
 mod sites;
 pub mod table;
 pub mod text;
-pub(crate) mod thrift;
 pub mod verify;
 pub mod write;
 
