@@ -129,7 +129,9 @@ impl<'a> Walk<'a> {
         match (kind, known) {
             (4..=6, Kind::Any) => return self.integer(kind),
             (4..=6, Kind::Plain(plain)) if plain == kind => return self.integer(kind),
-            (1..=3, Kind::Any) | (3, Kind::Plain(3)) => {
+            // Flags in lists, which no metadata has, the library skips as if they took no bytes, as
+            // often as it is told.
+            (3, Kind::Any | Kind::Plain(3)) => {
                 self.cursor.byte()?;
             }
             (7, Kind::Any | Kind::Plain(7)) => {
@@ -254,8 +256,8 @@ mod tests {
         ] {
             assert!(check_parquet_metadata(&with(fields)).is_err(), "{fields:?}");
         }
-        // 5, as a number; a list of two flags, and an empty structure, that are not known.
-        check_parquet_metadata(&with(&[0x16, 10, 0x79, 0x21, 1, 2, 0x1c, 0, 0])).unwrap();
+        // 5, as a number; a list of two bytes, and an empty structure, that are not known.
+        check_parquet_metadata(&with(&[0x16, 10, 0x79, 0x23, 1, 2, 0x1c, 0, 0])).unwrap();
     }
 
     #[test]
@@ -282,6 +284,14 @@ mod tests {
         for fields in [&[0x25, 2, 0][..], &[0x29, 0x1c, 0x19, 0x18, 1, b'x', 0, 0]] {
             assert!(check_parquet_metadata(&with(fields)).is_err(), "{fields:?}");
         }
+    }
+
+    #[test]
+    fn test_check_refuses_flags_in_lists_and_maps() {
+        for fields in [&[0x89, 0x22, 1, 2, 0][..], &[0x8b, 2, 0x22, 1, 1, 1, 1, 0]] {
+            assert!(check_parquet_metadata(&with(fields)).is_err(), "{fields:?}");
+        }
+        check_parquet_metadata(&with(&[0x8b, 2, 0x33, 1, 1, 1, 1, 0])).unwrap();
     }
 
     #[test]
