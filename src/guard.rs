@@ -57,6 +57,30 @@ mod tests {
         assert!(!IS_GUARDED.get());
     }
 
+    /// In a process of its own, since the handler of panics is one for all tests.
+    #[test]
+    fn test_caught_panics_are_not_printed_and_others_are() {
+        const ALONE: &str = "GENOMIC_OBJECTS_TEST_GUARD";
+        if std::env::var_os(ALONE).is_some() {
+            print_no_caught_panics();
+            assert!(guard::<()>(damaged, || panic!("within a guard")).is_err());
+            assert!(panic::catch_unwind(|| panic!("outside of it")).is_err());
+            return;
+        }
+        let name = "guard::tests::test_caught_panics_are_not_printed_and_others_are";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{printed}");
+        assert!(
+            printed.contains("outside of it") && !printed.contains("within a guard"),
+            "{printed}"
+        );
+    }
+
     #[test]
     fn test_a_guard_within_a_guard_leaves_the_outer_one_in_place() {
         let outer = guard(damaged, || {

@@ -143,7 +143,7 @@ pub(crate) struct Aside {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
     memory: u64,
 
-    /// Folder for what does not fit in memory [default: the system's]
+    /// Folder for what is put aside [default: the system's]
     #[arg(long, value_name = "DIR")]
     pub(crate) temp_dir: Option<PathBuf>,
 }

@@ -3,12 +3,9 @@
 
 use arrow_ipc::{Block, Message, RecordBatch, root_as_footer, root_as_message};
 
-use super::arrow_file::MAGIC;
+use super::arrow_file::{CONTINUATION, MAGIC};
 use crate::codec;
 use crate::error::{Error, Result};
-
-/// What stands before the length of a message's head.
-const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Most values of a column: ends of texts are 32-bit numbers with a sign.
 const MOST_VALUES: i64 = i32::MAX as i64;

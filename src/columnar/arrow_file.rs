@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 
 /// What Arrow files end in.
 pub(super) const MAGIC: &[u8] = b"ARROW1";
+/// What stands before the length of a message's head.
+pub(crate) const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The end of a stream of messages: what stands before a message's length, and the length 0.
 const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 

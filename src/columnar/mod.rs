@@ -8,7 +8,7 @@ mod parquet_fields;
 mod parquet_file;
 
 pub(crate) use arrow_check::{check_arrow_file, check_arrow_message};
-pub(crate) use arrow_file::ArrowFile;
+pub(crate) use arrow_file::{ArrowFile, CONTINUATION};
 pub(crate) use parquet_check::{check_parquet_metadata, check_parquet_pages};
 pub use parquet_file::PageCompression;
 pub(crate) use parquet_file::{EncodedGroup, Kind, ParquetFile};

@@ -288,7 +288,8 @@ impl Transaction {
             invariants::check(parent.as_ref(), &next)?;
             match self.send(&next, &bytes)? {
                 Sent::Committed => {
-                    refresh_metadata(&self.store, next.dataset_version, bytes);
+                    let there = self.store.start_lookup(METADATA, MAX_MANIFEST);
+                    refresh_metadata(there, &self.store, next.dataset_version, bytes);
                     return Ok(Dataset::new(&self.store, next));
                 }
                 Sent::Lost(winner) => parent = Some(self.rebase(&next, *winner)?),
@@ -495,15 +496,9 @@ fn exists(store: &Store) -> Error {
         .at(store.name(""))
 }
 
-/// Copies a new manifest to where readers begin, unless a newer one is there.
-fn refresh_metadata(store: &Store, version: u64, bytes: Bytes) {
-    let there = store.start_lookup(METADATA, MAX_MANIFEST);
-    refresh_from(there, store, version, bytes);
-}
-
-/// As [`refresh_metadata`], after a look at what is `there`. A failure costs readers a few requests,
-/// so it is only reported in the log.
-pub(super) fn refresh_from(there: Pending<Lookup>, store: &Store, version: u64, bytes: Bytes) {
+/// Copies a new manifest to where readers begin, unless a look at what is `there` finds a newer one.
+/// A failure costs readers a few requests, so it is only reported in the log.
+pub(super) fn refresh_metadata(there: Pending<Lookup>, store: &Store, version: u64, bytes: Bytes) {
     let current = match there.wait() {
         Ok(Lookup::Found(bytes)) => Manifest::parse(&bytes).ok(),
         _ => None,

@@ -1,7 +1,7 @@
 //! Copying datasets between stores: objects first, what makes them visible last.
 
 use super::{
-    commit::{Transaction, TransactionId, refresh_from},
+    commit::{Transaction, TransactionId, refresh_metadata},
     gc::{CONDEMNED_KIND, condemned_ever},
     manifest::{MAX_MANIFEST, Manifest, Operation},
     open::{At, Dataset, find_version, missing},
@@ -103,9 +103,14 @@ pub fn copy_all(
     let sent = send(source, target, sort_out(listed, &objects), threads, progress)?;
 
     let hint = target.start_lookup(METADATA, MAX_MANIFEST);
-    for version in there + 1..=newest.dataset_version {
+    let manifest = |version: u64| {
         let key = manifest_path(version);
         let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
+        Ok::<_, Error>((key, bytes))
+    };
+    let mut last = None;
+    for version in there + 1..=newest.dataset_version {
+        let (key, bytes) = manifest(version)?;
         match target.create(&key, bytes.clone())? {
             Creation::Created => {}
             Creation::Existed | Creation::Unknown(_) => {
@@ -115,11 +120,14 @@ pub fn copy_all(
                 }
             }
         }
+        last = Some(bytes);
     }
     // Also where only this was left to do.
-    let key = manifest_path(newest.dataset_version);
-    let bytes = source.find(&key)?.ok_or_else(|| missing(source, &key))?;
-    refresh_from(hint, target, newest.dataset_version, bytes);
+    let bytes = match last {
+        Some(bytes) => bytes,
+        None => manifest(newest.dataset_version)?.1,
+    };
+    refresh_metadata(hint, target, newest.dataset_version, bytes);
     let dataset = Dataset::new(target, newest);
     // What was copied before a purge is as it was then.
     purge::finish(target, dataset.manifest())?;
@@ -160,8 +168,8 @@ struct History {
 
 fn history_of(source: &Store, target: &Store) -> Result<History> {
     let listed = target.start_list("");
-    let newest = Dataset::open(source, At::Newest)?.manifest().clone();
-    let there = match Dataset::find_none(target)? {
+    let newest = Dataset::open(source, At::Newest)?;
+    let there = match Dataset::find_ahead(target)? {
         Some(there) => {
             let version = there.manifest().dataset_version;
             let here = find_version(source, version)?;
@@ -173,12 +181,10 @@ fn history_of(source: &Store, target: &Store) -> Result<History> {
         None => 0,
     };
     let mut objects = Objects::new();
-    for version in newest.kept_versions() {
-        let manifest = find_version(source, version)?
-            .ok_or_else(|| missing(source, &manifest_path(version)))?;
-        objects.extend(objects_of(&Dataset::new(source, manifest), true)?);
+    for version in newest.manifest().kept_versions() {
+        objects.extend(objects_of(&newest.at(version)?, true)?);
     }
-    Ok(History { newest, objects, there, listed: listed.wait()? })
+    Ok(History { newest: newest.manifest().clone(), objects, there, listed: listed.wait()? })
 }
 
 fn other_history(target: &Store, version: u64) -> Error {

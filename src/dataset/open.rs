@@ -135,8 +135,8 @@ impl Dataset {
         Self::settled(store, find_hint(store, None)?)
     }
 
-    /// As [`Self::find_any`], in one round trip less where there is most likely no dataset.
-    pub(super) fn find_none(store: &Store) -> Result<Option<Self>> {
+    /// As [`Self::find_any`], in one round trip less where there is none, for one request more.
+    pub(super) fn find_ahead(store: &Store) -> Result<Option<Self>> {
         let first = store.start_lookup(&manifest_path(1), MAX_MANIFEST);
         Self::settled(store, find_hint(store, Some(first))?)
     }

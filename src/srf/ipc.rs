@@ -13,10 +13,9 @@ use arrow_ipc::{
 };
 use flatbuffers::FlatBufferBuilder;
 
+use crate::columnar::CONTINUATION;
 use crate::error::{Error, Result};
 
-/// What stands before the length of a message's head.
-const CONTINUATION: [u8; 4] = [0xff; 4];
 /// Most buffers of a batch.
 const MAX_BUFFERS: usize = 256;
 
